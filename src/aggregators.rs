@@ -1,0 +1,177 @@
+//! Aggregation rules: many updates in, one out.
+
+mod mean;
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use ndarray::{Array1, ArrayView1, ArrayView2};
+use rand::Rng;
+
+use crate::catalog::Catalog;
+use crate::memory::Memory;
+use crate::node::{NodeId, Round};
+
+/// All aggregation rules.
+pub static CATALOG: Catalog<dyn Aggregator, Claims> =
+    Catalog { kind: "aggregator", entries: &[&mean::ENTRY] };
+
+/// Combines the updates of one round into one.
+///
+/// A rule is an immutable value: what it must remember between rounds goes into
+/// [`Context::memory`]. Rules are total: whatever the rows hold, they return or refuse, and never
+/// panic or hang; admission has refused vectors that are not finite before they get here.
+pub trait Aggregator: Debug + Send + Sync {
+    /// Whether the rule can stand `byzantine` liars among `rows` updates.
+    ///
+    /// The refusal states the rule's own bound with the numbers in it.
+    fn admits(&self, rows: usize, byzantine: usize) -> Result<(), AggregateError>;
+
+    /// Combines `updates`, one per row in ascending sender order, shape `[n, d]`.
+    ///
+    /// Refuses what [`admits`](Aggregator::admits) refuses.
+    fn aggregate(
+        &self,
+        updates: ArrayView2<'_, f32>,
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError>;
+}
+
+/// What a rule returns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    /// The combined update, length `d`.
+    pub vector: Array1<f32>,
+    /// The share of each row in it, where the rule decides per row; they sum to 1.
+    pub weights: Option<Array1<f32>>,
+}
+
+/// Everything a rule may know beyond the updates.
+pub struct Context<'a> {
+    /// The round that is being closed.
+    pub round: Round,
+    /// How many rounds the run has.
+    pub rounds_total: u32,
+    /// The declared number of byzantine senders, `f`; it stays when rows are missing.
+    pub byzantine: usize,
+    /// Who sent each row, ascending.
+    pub senders: &'a [NodeId],
+    /// How many samples each sender says it holds, one per row.
+    pub samples: Option<&'a [u64]>,
+    /// The aggregate of the round before.
+    pub previous: Option<ArrayView1<'a, f32>>,
+    /// An update computed on data that the server trusts.
+    pub trusted: Option<ArrayView1<'a, f32>>,
+    /// Where the last layer stands in the vector.
+    pub head: Option<Range<usize>>,
+    /// What the rule remembers.
+    pub memory: &'a mut Memory,
+    /// The rule's stream of this round.
+    pub rng: &'a mut dyn Rng,
+}
+
+impl Debug for Context<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Context")
+            .field("round", &self.round)
+            .field("byzantine", &self.byzantine)
+            .field("senders", &self.senders)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a rule keeps from one round to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembers {
+    /// Nothing: any server can run it in any round.
+    Nothing,
+    /// The last aggregate, which everybody knows.
+    PreviousAggregate,
+    /// What senders did before: a committee drawn anew each round cannot run it.
+    History,
+}
+
+/// What a rule promises; the conformance tests hold it to each.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims {
+    /// Reordering the rows does not change the aggregate.
+    pub permutation_invariant: bool,
+    /// Adding one vector to every row adds it to the aggregate.
+    pub translation_equivariant: bool,
+    /// Scaling every row scales the aggregate.
+    pub scale_equivariant: bool,
+    /// The largest `f` that the rule, with its defaults, tolerates among `n` rows; `None` if it
+    /// does not even work with none.
+    pub tolerates: fn(usize) -> Option<usize>,
+    /// Whether the aggregate stays near the honest rows whatever `f` liars send.
+    pub robust: bool,
+    /// What it keeps between rounds.
+    pub remembers: Remembers,
+    /// Whether the declared `f` changes the result.
+    pub uses_byzantine: bool,
+    /// Whether it reads the declared sample counts by default.
+    pub uses_samples: bool,
+}
+
+/// Why a rule refuses to aggregate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AggregateError {
+    /// Too many liars are declared for the number of rows.
+    #[error("{rule} needs {bound} and got n = {rows} updates with f = {byzantine} byzantine")]
+    TooFew {
+        /// The rule's name.
+        rule: &'static str,
+        /// Its condition, as a formula with its value: `n >= 2f + 3 = 9`.
+        bound: String,
+        /// Rows that came.
+        rows: usize,
+        /// Declared liars.
+        byzantine: usize,
+    },
+    /// There is nothing to aggregate.
+    #[error("{rule} got no updates")]
+    Empty {
+        /// The rule's name.
+        rule: &'static str,
+    },
+    /// What the caller handed in beside the rows does not fit them.
+    #[error("{rule}: {message}")]
+    Unfit {
+        /// The rule's name.
+        rule: &'static str,
+        /// What does not fit.
+        message: String,
+    },
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+    use crate::seed::{Purpose, run_stream};
+
+    /// Runs a rule on rows of senders 0, 1, … with a fresh memory.
+    pub(crate) fn aggregate_with(
+        rule: &dyn Aggregator,
+        updates: &Array2<f32>,
+        byzantine: usize,
+        samples: Option<&[u64]>,
+    ) -> Result<Aggregate, AggregateError> {
+        let senders: Vec<NodeId> = (0..updates.nrows() as u32).map(NodeId).collect();
+        let mut context = Context {
+            round: Round(1),
+            rounds_total: 1,
+            byzantine,
+            senders: &senders,
+            samples,
+            previous: None,
+            trusted: None,
+            head: None,
+            memory: &mut Memory::default(),
+            rng: &mut run_stream(1, Purpose::Aggregation),
+        };
+        rule.aggregate(updates.view(), &mut context)
+    }
+}

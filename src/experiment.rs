@@ -1,0 +1,1 @@
+//! Experiments: a config as typed, a plan that is checked, a run.

@@ -1,0 +1,1 @@
+//! Kernels: the loops over rows and columns that rules and attacks share.

@@ -1,0 +1,51 @@
+//! Models: functions over one flat vector of parameters.
+//!
+//! Nothing below a model knows layers. An architecture is what the user chooses; together with
+//! the shape of the data it makes a model.
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut1};
+use rand::Rng;
+
+use crate::catalog::{Catalog, ConfigError};
+use crate::dataset::{Batch, Shape};
+
+/// All architectures.
+pub static CATALOG: Catalog<dyn Architecture> = Catalog { kind: "model", entries: &[] };
+
+/// A kind of model, before it is known what it must read.
+pub trait Architecture: Debug + Send + Sync {
+    /// The model for samples of this shape.
+    fn model(&self, shape: Shape) -> Result<Arc<dyn Model>, ConfigError>;
+}
+
+/// A model over a flat vector of parameters.
+pub trait Model: Debug + Send + Sync {
+    /// How many parameters there are, `d`.
+    fn len(&self) -> usize;
+
+    /// Whether there are none, which no model says.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Parameters to start from.
+    fn initial(&self, rng: &mut dyn Rng) -> Array1<f32>;
+
+    /// Writes the gradient of the mean loss over `batch` to `gradient` and returns that loss.
+    fn gradient(
+        &self,
+        parameters: ArrayView1<'_, f32>,
+        batch: Batch<'_>,
+        gradient: ArrayViewMut1<'_, f32>,
+    ) -> f32;
+
+    /// The scores of each class for each input, shape `[n, classes]`, before softmax.
+    fn scores(&self, parameters: ArrayView1<'_, f32>, inputs: ArrayView2<'_, f32>) -> Array2<f32>;
+
+    /// Where the parameters of the last layer stand.
+    fn head(&self) -> Range<usize>;
+}

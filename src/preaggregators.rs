@@ -1,0 +1,113 @@
+//! Pre-aggregators: updates in, updates out, before a rule; and the chain that ends in a rule.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2};
+
+use crate::aggregators::{Aggregate, AggregateError, Aggregator, Context};
+use crate::catalog::Catalog;
+
+/// All pre-aggregators.
+pub static CATALOG: Catalog<dyn PreAggregator, Claims> =
+    Catalog { kind: "pre-aggregator", entries: &[] };
+
+/// Transforms the updates of one round before a rule sees them.
+pub trait PreAggregator: Debug + Send + Sync {
+    /// Whether it can work on `rows` updates with `byzantine` liars among them.
+    fn admits(&self, rows: usize, byzantine: usize) -> Result<(), AggregateError>;
+
+    /// How many rows come out when `rows` go in.
+    fn rows_out(&self, rows: usize) -> usize {
+        rows
+    }
+
+    /// Transforms `updates`, shape `[n, d]`, into shape `[rows_out(n), d]`.
+    fn transform(
+        &self,
+        updates: Array2<f32>,
+        context: &mut Context<'_>,
+    ) -> Result<Array2<f32>, AggregateError>;
+}
+
+/// What a pre-aggregator promises.
+#[derive(Debug, Clone, Copy)]
+pub struct Claims {
+    /// Reordering the rows reorders what comes out, and changes nothing else.
+    pub permutation_equivariant: bool,
+    /// Whether the declared `f` changes the result.
+    pub uses_byzantine: bool,
+}
+
+/// One part of a chain, with its own `f` where the user gave it one.
+#[derive(Debug)]
+pub struct Link<T: ?Sized> {
+    /// The rule or pre-aggregator.
+    pub part: Arc<T>,
+    /// `f` for this part alone, in place of the declared one.
+    pub byzantine: Option<usize>,
+}
+
+impl<T: ?Sized> Clone for Link<T> {
+    fn clone(&self) -> Self {
+        Link { part: Arc::clone(&self.part), byzantine: self.byzantine }
+    }
+}
+
+/// Pre-aggregators in order, then a rule. A chain is itself a rule.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    /// What happens first.
+    pub before: Vec<Link<dyn PreAggregator>>,
+    /// What decides.
+    pub rule: Link<dyn Aggregator>,
+}
+
+impl Chain {
+    /// The updates as the rule will see them.
+    pub fn prepare(
+        before: &[Link<dyn PreAggregator>],
+        updates: Array2<f32>,
+        context: &mut Context<'_>,
+    ) -> Result<Array2<f32>, AggregateError> {
+        let declared = context.byzantine;
+        let mut updates = updates;
+        for link in before {
+            context.byzantine = link.byzantine.unwrap_or(declared);
+            updates = link.part.transform(updates, context)?;
+        }
+        context.byzantine = declared;
+        Ok(updates)
+    }
+}
+
+impl Aggregator for Chain {
+    fn admits(&self, rows: usize, byzantine: usize) -> Result<(), AggregateError> {
+        let mut rows = rows;
+        for link in &self.before {
+            link.part.admits(rows, link.byzantine.unwrap_or(byzantine))?;
+            rows = link.part.rows_out(rows);
+        }
+        self.rule.part.admits(rows, self.rule.byzantine.unwrap_or(byzantine))
+    }
+
+    /// Weights are dropped behind a pre-aggregator: its rows are no longer anybody's.
+    fn aggregate(
+        &self,
+        updates: ArrayView2<'_, f32>,
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError> {
+        let declared = context.byzantine;
+        if self.before.is_empty() {
+            context.byzantine = self.rule.byzantine.unwrap_or(declared);
+            let result = self.rule.part.aggregate(updates, context);
+            context.byzantine = declared;
+            return result;
+        }
+        let prepared = Chain::prepare(&self.before, updates.to_owned(), context)?;
+        context.byzantine = self.rule.byzantine.unwrap_or(declared);
+        let result = self.rule.part.aggregate(prepared.view(), context);
+        context.byzantine = declared;
+        Ok(Aggregate { weights: None, ..result? })
+    }
+}

@@ -1,0 +1,1 @@
+//! The protocol: every participant is a state machine, `step(event) -> actions`.

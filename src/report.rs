@@ -1,0 +1,1 @@
+//! Reports: folds over what runs have stored.

@@ -1,0 +1,1 @@
+//! Runtimes: the only users of clock, threads, sockets and files.

@@ -1,0 +1,1 @@
+//! Systems: which machines take part and how they are wired.

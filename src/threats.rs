@@ -1,0 +1,1 @@
+//! Threats: who is corrupted, what they know and what they do.

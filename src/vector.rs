@@ -1,0 +1,172 @@
+//! Vectors of parameters and updates: stacking in sender order, norms, digests.
+//!
+//! Sums run over blocks of fixed size in fixed order with `f64` accumulation, so that a norm
+//! does not depend on who computes it or on how many threads there are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::{Array1, Array2, ArrayView1};
+use serde::{Deserialize, Serialize};
+
+use crate::node::NodeId;
+
+/// A vector that several machines read: a model or an update.
+pub type Shared = Arc<Array1<f32>>;
+
+/// Elements summed before the partial sum joins the total.
+const BLOCK: usize = 1024;
+
+/// Independent sums inside a block, so that the compiler can use vector registers without
+/// changing the order of additions.
+const LANES: usize = 16;
+
+/// The sum over `f(a[i], b[i])`, in an order that depends on the length alone.
+fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
+    assert_eq!(a.len(), b.len(), "vectors of different lengths");
+    let mut total = 0.0;
+    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+        let mut lanes = [0.0f64; LANES];
+        let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+        let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+        for (a, b) in a_blocks.iter().zip(b_blocks) {
+            for lane in 0..LANES {
+                lanes[lane] += f(a[lane], b[lane]);
+            }
+        }
+        for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+            lanes[lane] += f(*a, *b);
+        }
+        total += lanes.iter().sum::<f64>();
+    }
+    total
+}
+
+/// The inner product of two vectors of one length.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    sum_pairs(a, b, |a, b| f64::from(a) * f64::from(b))
+}
+
+/// The Euclidean norm.
+pub fn norm(a: &[f32]) -> f64 {
+    dot(a, a).sqrt()
+}
+
+/// The squared Euclidean distance of two vectors of one length.
+pub fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    sum_pairs(a, b, |a, b| {
+        let difference = f64::from(a) - f64::from(b);
+        difference * difference
+    })
+}
+
+/// The position of the first element that is NaN or infinite.
+pub fn first_not_finite(a: &[f32]) -> Option<usize> {
+    // Testing whole blocks first keeps the common case, all finite, fast.
+    for (block, values) in a.chunks(BLOCK).enumerate() {
+        if !values.iter().fold(true, |finite, value| finite & value.is_finite()) {
+            let inside = values.iter().position(|value| !value.is_finite());
+            return inside.map(|inside| block * BLOCK + inside);
+        }
+    }
+    None
+}
+
+/// One vector per row, in ascending order of sender.
+///
+/// # Panics
+/// If the vectors differ in length: admission has refused such vectors before.
+pub fn stack(rows: &BTreeMap<NodeId, Shared>) -> Array2<f32> {
+    let columns = rows.values().next().map_or(0, |row| row.len());
+    let mut flat = Vec::with_capacity(rows.len() * columns);
+    for row in rows.values() {
+        assert_eq!(row.len(), columns, "rows of different lengths");
+        flat.extend_from_slice(as_slice(row));
+    }
+    Array2::from_shape_vec((rows.len(), columns), flat).expect("rows times columns elements")
+}
+
+/// The elements of an owned vector, which are always contiguous.
+pub fn as_slice(vector: &Array1<f32>) -> &[f32] {
+    vector.as_slice().expect("an owned vector is contiguous")
+}
+
+/// The elements of a view, which every rule and attack receives contiguous.
+pub fn view_slice<'a>(view: &'a ArrayView1<'_, f32>) -> &'a [f32] {
+    view.as_slice().expect("views of models and updates are contiguous")
+}
+
+/// The BLAKE3 digest of a vector's little-endian bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of one vector.
+    pub fn of(vector: &[f32]) -> Self {
+        Digest(*blake3::hash(bytemuck::cast_slice(vector)).as_bytes())
+    }
+
+    /// The digest over several digests in the order given: one number for a system that holds
+    /// many models.
+    pub fn of_digests<'a>(digests: impl IntoIterator<Item = &'a Digest>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for digest in digests {
+            hasher.update(&digest.0);
+        }
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    /// The digest of bytes, for plans and files.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Digest(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The raw bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn norms_and_distances_by_hand() {
+        assert_eq!(norm(&[3.0, 4.0]), 5.0);
+        assert_eq!(dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
+        assert_eq!(squared_distance(&[1.0, 1.0], &[4.0, 5.0]), 25.0);
+        let long = vec![1.0f32; 5000];
+        assert_eq!(dot(&long, &long), 5000.0);
+    }
+
+    #[test]
+    fn the_first_bad_element_is_named() {
+        let mut values = vec![0.0f32; 3000];
+        assert_eq!(first_not_finite(&values), None);
+        values[2500] = f32::NEG_INFINITY;
+        values[2600] = f32::NAN;
+        assert_eq!(first_not_finite(&values), Some(2500));
+    }
+
+    #[test]
+    fn rows_stack_by_sender() {
+        let mut rows = BTreeMap::new();
+        rows.insert(NodeId(7), Arc::new(Array1::from(vec![3.0, 4.0])));
+        rows.insert(NodeId(2), Arc::new(Array1::from(vec![1.0, 2.0])));
+        assert_eq!(stack(&rows), ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+    }
+}
