@@ -24,6 +24,7 @@
 )]
 
 pub mod local;
+pub mod npy;
 pub mod wire;
 pub mod wiretap;
 
