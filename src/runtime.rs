@@ -23,6 +23,8 @@
     reason = "this is the layer that owns clock, threads, sockets and files"
 )]
 
+pub mod fetch;
+pub mod files;
 pub mod local;
 pub mod npy;
 pub mod wire;
