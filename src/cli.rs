@@ -1,3 +1,7 @@
 //! The command line: one file per command.
 
+<<<<<<< HEAD
 pub mod data;
+=======
+pub mod schema;
+>>>>>>> config
