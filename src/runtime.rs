@@ -23,10 +23,18 @@
     reason = "this is the layer that owns clock, threads, sockets and files"
 )]
 
+pub mod checkpoint;
+pub mod coordinator;
+pub mod door;
 pub mod fetch;
 pub mod files;
+pub mod hub;
 pub mod local;
 pub mod npy;
+pub mod office;
+pub mod participant;
+pub mod process;
+pub mod token;
 pub mod wire;
 pub mod wiretap;
 
@@ -175,4 +183,29 @@ impl RunError {
     pub fn file(path: impl AsRef<std::path::Path>, error: io::Error) -> Self {
         RunError::File { path: path.as_ref().display().to_string(), error }
     }
+}
+
+/// What the processor can do, as far as it chooses kernels: results are promised to be the same
+/// to the last bit on processors that agree in this.
+pub fn cpu_features() -> Vec<&'static str> {
+    let mut features = Vec::new();
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx2") {
+            features.push("avx2");
+        }
+        if std::arch::is_x86_feature_detected!("fma") {
+            features.push("fma");
+        }
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            features.push("avx512f");
+        }
+    }
+    features
+}
+
+/// Seconds since 1970, for manifests.
+pub fn unix_seconds() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |elapsed| elapsed.as_secs())
 }

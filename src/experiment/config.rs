@@ -125,7 +125,10 @@ pub struct Config {
     /// varies fastest, and the seed faster still. Default: none.
     #[serde(default, deserialize_with = "later")]
     #[schemars(schema_with = "schema::sweep")]
-    #[expect(dead_code, reason = "expanded before a config is read, and named here for the schema")]
+    #[expect(
+        dead_code,
+        reason = "expanded before a config is read, and named here for the schema"
+    )]
     sweep: (),
     #[serde(skip)]
     spans: BTreeMap<&'static str, Range<usize>>,
@@ -486,11 +489,7 @@ impl Check<'_> {
 /// The choices at a key, which holds one or an array of them.
 ///
 /// For keys that hold one, an array is an error, and so is `none` with parameters.
-fn choices(
-    document: &Document,
-    key: &str,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Vec<Choice>> {
+fn choices(document: &Document, key: &str, errors: &mut Vec<ConfigError>) -> Option<Vec<Choice>> {
     let value = document.get(key)?.clone();
     let chain = !CHOICES.contains(&key) && key != "threat.like";
     let values = match value.get_ref().as_array().filter(|_| chain) {

@@ -42,9 +42,7 @@ impl Key {
         }
         let help = did_you_mean(name, KEYS.iter().copied())
             .unwrap_or_else(|| format!("there are: {}", KEYS.join(", ")));
-        Err(ConfigError::new(format!("no key is called `{name}`"))
-            .at(self.span.clone())
-            .help(help))
+        Err(ConfigError::new(format!("no key is called `{name}`")).at(self.span.clone()).help(help))
     }
 
     /// Whether it names `outer` or something inside of it.

@@ -70,9 +70,8 @@ pub(super) fn likes(_: &mut SchemaGenerator) -> Schema {
 /// Axes: arrays at dotted keys, or at keys in nested tables.
 pub(super) fn sweep(_: &mut SchemaGenerator) -> Schema {
     let swept = KEYS.iter().filter(|key| !["schema", "seeds"].contains(key));
-    let axes: Map<String, Value> = swept
-        .map(|key| ((*key).to_owned(), json!({ "type": "array", "minItems": 1 })))
-        .collect();
+    let axes: Map<String, Value> =
+        swept.map(|key| ((*key).to_owned(), json!({ "type": "array", "minItems": 1 }))).collect();
     json_schema!({
         "type": "object",
         "properties": axes,

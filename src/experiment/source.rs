@@ -136,12 +136,9 @@ impl Source {
         let line = &part.text[line_start..line_end];
         let number = 1 + part.text[..line_start].matches('\n').count();
         group.element(
-            Snippet::source(line)
-                .path(part.origin.as_str())
-                .line_start(number)
-                .annotation(
-                    AnnotationKind::Primary.span(start - line_start..end.min(line_end) - line_start),
-                ),
+            Snippet::source(line).path(part.origin.as_str()).line_start(number).annotation(
+                AnnotationKind::Primary.span(start - line_start..end.min(line_end) - line_start),
+            ),
         )
     }
 }

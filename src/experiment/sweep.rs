@@ -126,8 +126,7 @@ impl Sweep {
         picked.reverse();
         let mut document = self.base.clone();
         let set = picked.iter().try_for_each(|(key, value)| document.set(key, (*value).clone()));
-        let swept =
-            picked.iter().map(|(key, value)| (key.name.clone(), to_json(value.get_ref())));
+        let swept = picked.iter().map(|(key, value)| (key.name.clone(), to_json(value.get_ref())));
         (swept.collect(), set.map(|()| document).map_err(|error| vec![error]))
     }
 }
@@ -206,7 +205,6 @@ fn clash<'a>(axis: &Key, others: impl IntoIterator<Item = &'a Key>) -> Option<Co
         Some(ConfigError::new(message).at(axis.span.clone()).help(help))
     })
 }
-
 
 /// A swept value in few characters, for tables and plots: `krum`, `inner_product(epsilon=4)`,
 /// `0.5`.

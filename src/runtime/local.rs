@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::wire::encoded_len;
 use super::wiretap::Wiretap;
 use super::{Cast, Machines, Next, Observer, RunError, Seat, States};
-use crate::node::Round;
+use crate::node::{NodeId, Round};
 use crate::protocol::{Action, Event, Machine, Message, ProtocolError};
 
 /// Events that wait for their machine.
@@ -36,15 +36,21 @@ pub fn run(
         let mut finished = false;
         for (seat, steps) in wave {
             for (event, actions) in steps {
-                if let Some(tapped) = overheard(&tap, &event, &actions) {
-                    inbox.entry(Seat::Adversary).or_default().push(tapped);
+                if let Some((from, to, message, taken)) = answer(&event, &actions) {
+                    if taken {
+                        observer.sent(from, to, message, encoded_len(message));
+                    }
+                    if let Some(tapped) = tap.answered(from, message, taken) {
+                        inbox.entry(Seat::Adversary).or_default().push(tapped);
+                    }
                 }
                 for action in actions {
                     match action {
                         Action::Send { from, to, message } => {
                             round = round.max(message.round());
-                            let bytes = encoded_len(&message);
-                            observer.sent(from, to, &message, bytes);
+                            if matches!(message, Message::Train { .. }) {
+                                observer.sent(from, to, &message, encoded_len(&message));
+                            }
                             let receiver = cast.voices[&to];
                             let event = Event::Received { from, to, message };
                             inbox.entry(receiver).or_default().push(event);
@@ -95,16 +101,56 @@ fn step_one(machine: &mut dyn Machine, events: Vec<Event>) -> Result<Steps, Prot
     events.into_iter().map(|event| Ok((event.clone(), machine.step(event)?))).collect()
 }
 
-/// What the adversary overhears of an answer that a server has just taken in.
-fn overheard(tap: &Wiretap, event: &Event, actions: &[Action]) -> Option<Event> {
-    let Event::Received { from, message, .. } = event else { return None };
+/// The answer that a server has just been given, and whether it took it. What it did not take
+/// is not counted as traffic of the round, and shows as absent on the wiretap.
+fn answer<'a>(event: &'a Event, actions: &[Action]) -> Option<(NodeId, NodeId, &'a Message, bool)> {
+    let Event::Received { from, to, message } = event else { return None };
     if matches!(message, Message::Train { .. }) {
         return None;
     }
     let taken = !actions.iter().any(|action| matches!(action, Action::Refuse(_)));
-    tap.answered(*from, message, taken)
+    Some((*from, *to, message, taken))
 }
 
 fn states(machines: &Machines) -> States {
     machines.iter().map(|(&seat, machine)| (seat, machine.state())).collect()
+}
+
+/// Calls `work` for each item, `jobs` at a time on `threads` threads.
+///
+/// With several jobs each item gets one thread, which gives the most runs per hour; a single job
+/// has all threads for the machines of its waves.
+pub fn for_each(
+    items: &[usize],
+    jobs: usize,
+    threads: usize,
+    work: impl Fn(usize) + Sync,
+) -> Result<(), RunError> {
+    let pool = |threads: usize| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|error| RunError::Network(format!("no threads to be had: {error}")))
+    };
+    if jobs <= 1 || items.len() <= 1 {
+        return pool(threads)?.install(|| {
+            items.iter().copied().for_each(&work);
+            Ok(())
+        });
+    }
+    let queue = std::sync::Mutex::new(items.iter().copied());
+    let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    let pools = (0..jobs.min(items.len())).map(|_| pool(1)).collect::<Result<Vec<_>, _>>()?;
+    std::thread::scope(|scope| {
+        for pool in &pools {
+            scope.spawn(|| {
+                pool.install(|| {
+                    while let Some(item) = next() {
+                        work(item);
+                    }
+                });
+            });
+        }
+    });
+    Ok(())
 }
