@@ -34,6 +34,7 @@ pub mod npy;
 pub mod office;
 pub mod participant;
 pub mod process;
+pub mod signal;
 pub mod token;
 pub mod wire;
 pub mod wiretap;
@@ -208,4 +209,9 @@ pub fn cpu_features() -> Vec<&'static str> {
 pub fn unix_seconds() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// How many threads are worth having.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

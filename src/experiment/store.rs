@@ -331,3 +331,11 @@ pub fn state_of<'a>(
 ) -> Option<&'a MachineState> {
     states.get(&seat.to_string())
 }
+
+/// Reads a file, but no more than `bytes_max` bytes of it.
+pub fn read_bounded(path: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(bytes_max as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
