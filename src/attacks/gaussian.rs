@@ -3,13 +3,13 @@
 //! `B_ij = mean + deviation · N(0, 1)`, drawn anew for each identity and coordinate, without
 //! regard to any update.
 //!
-//! The defaults are those of `ByzFL`. Blanchard et al. used a deviation of 200, which wrecks the
+//! The defaults are those of ByzFL. Blanchard et al. used a deviation of 200, which wrecks the
 //! mean at once and which every robust rule throws away: this is the attack that a defence must
 //! pass before it is worth testing with another. It fails whenever the noise is either small
 //! against the honest spread, where it cancels out, or large, where distances give it away.
 //!
 //! Reference: Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient
-//! Descent, NeurIPS 2017.
+//! Descent, Neural Information Processing Systems 2017.
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@
 //! are small against their spread. Fails, with a large `epsilon`, against rules that bound
 //! distances or norms.
 //!
-//! The default of 2 is that of `ByzFL`, where the parameter is called tau; the paper varies it.
+//! The default of 2 is that of ByzFL, where the parameter is called tau; the paper varies it.
 //!
 //! Reference: Xie et al., Fall of Empires: Breaking Byzantine-tolerant SGD by Inner Product
 //! Manipulation, UAI 2019.

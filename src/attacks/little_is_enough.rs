@@ -10,7 +10,7 @@
 //! `m = 1` (n = 10 with m = 2, for one), and negative where `n` is even and `m = 1`: the attack
 //! vanishes. It has no value once `m` exceeds `n / 2`. All three are refused, with the numbers.
 //!
-//! The defaults are those of the authors' code: minus, population, `z = 1.5`. `ByzFL` adds where
+//! The defaults are those of the authors' code: minus, population, `z = 1.5`. ByzFL adds where
 //! the authors subtract, and takes the sample's deviation. The shift is far above what the
 //! formula gives for small `m` (0.361 for n = 51, m = 12), and is what published tables used.
 //!
@@ -18,7 +18,7 @@
 //! rounds, such as centered clipping with worker momentum.
 //!
 //! Reference: Baruch et al., A Little Is Enough: Circumventing Defenses For Distributed Learning,
-//! NeurIPS 2019.
+//! Neural Information Processing Systems 2019.
 
 use std::sync::Arc;
 

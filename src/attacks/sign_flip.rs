@@ -2,7 +2,7 @@
 //!
 //! `B = -factor · mean(x)` over the updates `x` that the adversary knows.
 //!
-//! An omniscient adversary negates the mean of the honest updates, as `ByzFL` does. An identity
+//! An omniscient adversary negates the mean of the honest updates, as ByzFL does. An identity
 //! that acts alone knows its own update only, and negates that: the form that Blades runs.
 //!
 //! Fails against rules that look at directions or distances, since its vectors lie together on

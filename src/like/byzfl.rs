@@ -1,4 +1,4 @@
-//! `ByzFL` 0.0.11, Guerraoui et al.: its names, parameters and defaults.
+//! ByzFL 0.0.11, Guerraoui et al.: its names, parameters and defaults.
 //!
 //! Its Krum counts `n - f - 1` neighbours where the paper counts `n - f - 2`, and every rule asks
 //! for `n > 2f` alone. Its `f` is 0 unless given, its a-little-is-enough adds the deviation of a

@@ -1,4 +1,4 @@
-//! `NumPy`'s `.npy` files: one array of numbers, in and out.
+//! NumPy's `.npy` files: one array of numbers, in and out.
 //!
 //! Read: format versions 1.0 to 3.0, little-endian 4 and 8 byte floats, C or Fortran order, one
 //! or two axes, all values finite. Numbers are held as `f32`; those of 8 bytes are rounded once.
@@ -82,12 +82,12 @@ pub enum Problem {
 
 /// Reads a matrix, shape `[rows, columns]`, in standard (row by row) order.
 pub fn read_matrix(file: &Path) -> Result<Array2<f32>, NpyError> {
-    read_with(file, |source, size| matrix(source, size))
+    read_with(file, matrix)
 }
 
 /// Reads a vector.
 pub fn read_vector(file: &Path) -> Result<Array1<f32>, NpyError> {
-    read_with(file, |source, size| vector(source, size))
+    read_with(file, vector)
 }
 
 /// Writes a matrix.
@@ -147,14 +147,18 @@ fn matrix(mut source: impl Read, size: u64) -> Result<Array2<f32>, Problem> {
         return Err(wrong_rank(&header, "2 (one update per row)"));
     };
     let (rows, columns, count) = checked_size(&header, rows, columns, size)?;
-    let place = |index: usize| match header.fortran_order {
-        true => (index % rows, index / rows),
-        false => (index / columns, index % columns),
+    let fortran_order = header.fortran_order;
+    let place = |index: usize| {
+        if fortran_order {
+            (index % rows, index / rows)
+        } else {
+            (index / columns, index % columns)
+        }
     };
     let values = read_values(source, header.item, count, place)?;
-    let stored = Array2::from_shape_vec((rows, columns).set_f(header.fortran_order), values)
+    let stored = Array2::from_shape_vec((rows, columns).set_f(fortran_order), values)
         .expect("rows times columns values were read");
-    Ok(if header.fortran_order { stored.as_standard_layout().into_owned() } else { stored })
+    Ok(if fortran_order { stored.as_standard_layout().into_owned() } else { stored })
 }
 
 /// A vector out of `size` bytes.

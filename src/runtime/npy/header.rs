@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-/// The longest header text that is read; `NumPy` itself stops at 10 000.
+/// The longest header text that is read; NumPy itself stops at 10 000.
 const LONGEST: u64 = 65_536;
 
 /// What every file starts with.
@@ -51,7 +51,7 @@ pub enum HeaderError {
     /// Values of a type that is not read.
     #[error("values of type {found} are not read, only '<f4' and '<f8': convert with astype")]
     Type {
-        /// `NumPy`'s name of the type.
+        /// NumPy's name of the type.
         found: String,
     },
 }
