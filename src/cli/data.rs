@@ -287,21 +287,16 @@ fn places(files: &[&File], folders: &DataFolders) -> Vec<String> {
 /// What `--offline` answers when something is missing.
 fn would_fetch(absent: &[&File], mirrors: &[String], folders: &DataFolders) -> String {
     let home = folders.home().map_or("no folder".to_owned(), |home| home.display().to_string());
-    let mut text = format!("--offline fetches nothing; without it, into {home}:");
+    let mut lines = vec![format!("--offline fetches nothing; without it, into {home}:")];
     for file in absent {
-        text += &format!(
-            "\n  {} ({} unpacked), from the first that serves it of",
-            file.path(),
-            megabytes(file.bytes)
-        );
-        for mirror in mirrors {
-            text += &format!("\n    {}", addresses(mirror, file)[0]);
-        }
+        let (path, size) = (file.path(), megabytes(file.bytes));
+        lines.push(format!("  {path} ({size} unpacked), from the first that serves it of"));
+        lines.extend(mirrors.iter().map(|mirror| format!("    {}", addresses(mirror, file)[0])));
     }
-    text
+    lines.join("\n")
 }
 
-/// `47.0 MB`.
+/// `47.0 MB`, or `60.0 kB` for what is small.
 fn megabytes(bytes: u64) -> String {
     if bytes < 100_000 {
         format!("{:.1} kB", bytes as f64 / 1e3)

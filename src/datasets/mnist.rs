@@ -9,8 +9,8 @@
 //! When it misleads: nearly any method reaches 90 % on it, so a defence that holds on MNIST alone
 //! has shown little.
 //!
-//! Reference: LeCun, Bottou, Bengio, Haffner, Gradient-Based Learning Applied to Document
-//! Recognition, Proceedings of the IEEE 1998.
+//! Reference: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-Based Learning Applied to
+//! Document Recognition, Proceedings of the IEEE 1998.
 
 use std::sync::{Arc, LazyLock};
 

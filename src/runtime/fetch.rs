@@ -97,7 +97,8 @@ fn lines(refusals: &[Refusal]) -> String {
     if refusals.is_empty() {
         return " none is named".to_owned();
     }
-    refusals.iter().map(|refusal| format!("\n  {refusal}")).collect()
+    let lines: Vec<String> = refusals.iter().map(|refusal| format!("\n  {refusal}")).collect();
+    lines.concat()
 }
 
 /// Where a mirror serves `file`: packed first, as it is where it has no packed one.

@@ -190,8 +190,7 @@ impl<R: Read> Read for CheckedReader<R> {
         }
         let count = if self.outcome.is_none() { self.advance(buffer)? } else { 0 };
         match &self.outcome {
-            None => Ok(count),
-            Some(Ok(())) => Ok(count),
+            None | Some(Ok(())) => Ok(count),
             Some(Err(message)) => {
                 let (file, message) = (self.place.clone(), message.clone());
                 let error = DataError::Broken { file, message };
@@ -219,7 +218,8 @@ fn is_damage(error: &io::Error) -> bool {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

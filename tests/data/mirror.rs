@@ -119,7 +119,7 @@ fn answer(
         Reply::Whole(bytes) => serve_range(&mut stream, &bytes, None, usize::MAX),
         Reply::Status(status) => head(&mut stream, status, &["Content-Length: 0".to_owned()]),
         Reply::Endless => {
-            head(&mut stream, 200, &[])?;
+            head(&mut stream, 200, &["X-Length: unknown".to_owned()])?;
             loop {
                 stream.write_all(&[7; 4096])?;
             }
@@ -152,9 +152,6 @@ fn serve_range(
 }
 
 fn head(stream: &mut TcpStream, status: u16, headers: &[String]) -> std::io::Result<()> {
-    let mut text = format!("HTTP/1.1 {status} X\r\nConnection: close\r\n");
-    for header in headers {
-        text += &format!("{header}\r\n");
-    }
-    stream.write_all((text + "\r\n").as_bytes())
+    let headers = headers.join("\r\n");
+    write!(stream, "HTTP/1.1 {status} X\r\nConnection: close\r\n{headers}\r\n\r\n")
 }

@@ -64,15 +64,22 @@ const LAST_TRAIN: (u8, u32) = (8, 20_920);
 const FIRST_TEST: (u8, u32) = (7, 18_454);
 
 #[test]
-fn the_test_split_is_normalised() {
+fn the_training_split_has_mean_zero_and_variance_one() {
     let Some((mnist, folders)) = real() else { return };
-    let all: Vec<usize> = (0..60_000).step_by(6).collect();
-    let samples = mnist.samples(Split::Train, &all, &folders).unwrap();
-    let count = samples.inputs.len() as f64;
-    let mean = samples.inputs.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
-    let square = samples.inputs.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / count;
-    assert!(mean.abs() < 0.01, "mean {mean}");
-    assert!((square - 1.0).abs() < 0.01, "mean square {square}");
+    // All of it, in sixths: even and odd places of the file differ (their means are 0.1227 and
+    // 0.1386), so one sample in six would not do.
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for sixth in 0..6 {
+        let indices: Vec<usize> = (sixth * 10_000..(sixth + 1) * 10_000).collect();
+        let samples = mnist.samples(Split::Train, &indices, &folders).unwrap();
+        for &value in &samples.inputs {
+            sum += f64::from(value);
+            squares += f64::from(value).powi(2);
+        }
+    }
+    let count = 60_000.0 * 784.0;
+    assert!((sum / count).abs() < 2e-4, "mean {}", sum / count);
+    assert!((squares / count - 1.0).abs() < 2e-4, "mean square {}", squares / count);
 }
 
 #[test]
