@@ -17,7 +17,8 @@ use crate::experiment::data::{Provider, Reach};
 use crate::experiment::distributed::{self, Coordination};
 use crate::experiment::run::{self, Cell, CellEnd, CellLine, Options};
 use crate::experiment::store::{self, Summary};
-use crate::report::table;
+use crate::experiment::sweep::label;
+use crate::report::{CellResult, table};
 use crate::runtime::files::DataFolders;
 use crate::runtime::process::Recipe;
 use crate::runtime::{self, token};
@@ -180,6 +181,17 @@ pub fn execute(
     telling.conclude(experiment, output.json)
 }
 
+/// A finished cell, as tables read it.
+fn result_of(cell: &Cell, summary: &Summary) -> CellResult {
+    let swept = cell.swept.iter().map(|(key, value)| (key.clone(), label(value)));
+    CellResult {
+        swept: swept.collect(),
+        seed: summary.seed,
+        accuracy: summary.final_accuracy,
+        unattacked: summary.attack == "none",
+    }
+}
+
 /// Writes the sweep as it was typed, and its expansion.
 fn keep_sweep(experiment: &Experiment, options: &Options) -> anyhow::Result<()> {
     store::create_folder(&options.out)?;
@@ -286,7 +298,7 @@ impl<'a> Telling<'a> {
                 }
                 None => store::summary(&self.options.folder(&cell.plan.run_id())),
             };
-            done.extend(summary.map(|summary| (cell.swept.clone(), summary)));
+            done.extend(summary.map(|summary| result_of(cell, &summary)));
         }
         if !json {
             let title = experiment.question.as_deref().unwrap_or(&experiment.name);
