@@ -246,3 +246,92 @@ fn an_attack_that_would_vanish_is_refused() {
         .assert()
         .code(2);
 }
+
+/// Six updates on a line and one far away.
+fn line() -> Array2<f32> {
+    array![[1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [90.0]]
+}
+
+#[test]
+fn a_chain_of_other_libraries_parts_takes_one_f() {
+    let (_folder, file) = folder(&line());
+    let output = byzlab()
+        .args(["aggregate", "--like", "byzfl.NNM", "--like", "byzfl.TrMean", "--set", "f=1"])
+        .arg("--json")
+        .arg(file)
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    // Mixing gives 3.5 for every row but the last, which becomes the mean of 2 .. 6 and 90.
+    assert_eq!(report["vector"], serde_json::json!([3.5]));
+    assert_eq!(report["rule"], "trimmed_mean");
+    assert_eq!(report["chain"][0], serde_json::json!({ "nearest_neighbour_mixing": {} }));
+    assert_eq!(report["weights"], serde_json::Value::Null);
+}
+
+#[test]
+fn pre_aggregators_alone_write_every_row() {
+    let (folder, file) = folder(&line());
+    let written = folder.path().join("out.npy");
+    let mix = |arguments: &[&str]| {
+        byzlab()
+            .arg("aggregate")
+            .args(arguments)
+            .arg(&file)
+            .arg("--output")
+            .arg(&written)
+            .assert()
+            .success();
+        npy::read_matrix(&written).unwrap()
+    };
+    let mixed = mix(&["--like", "byzfl.NNM", "--byzantine", "1"]);
+    assert_eq!(mixed.dim(), (7, 1));
+    assert_eq!(mixed[[0, 0]], 3.5);
+    assert_eq!(mixed, mix(&["--before", "nearest_neighbour_mixing", "--byzantine", "1"]));
+    byzlab()
+        .args(["aggregate", "--like", "byzfl.NNM", "--byzantine", "4"])
+        .arg(&file)
+        .assert()
+        .code(2)
+        .stderr(contains("n = 7").and(contains("f = 4")));
+}
+
+#[test]
+fn too_many_byzantine_senders_are_refused_in_the_rules_words() {
+    let (_folder, file) = folder(&line());
+    byzlab()
+        .args(["aggregate", "--rule", "krum", "--byzantine", "3"])
+        .arg(&file)
+        .assert()
+        .code(2)
+        .stdout("")
+        .stderr(contains("error: krum needs").and(contains("n = 7 updates with f = 3")));
+    // ByzFL asks for a majority alone.
+    byzlab()
+        .args(["aggregate", "--like", "byzfl.Krum", "--set", "f=3"])
+        .arg(&file)
+        .assert()
+        .success();
+    byzlab()
+        .args(["aggregate", "--like", "byzfl.Krum", "--like", "byzfl.NNM"])
+        .arg(&file)
+        .assert()
+        .code(2)
+        .stderr(contains("`byzfl.NNM` stands behind the rule `byzfl.Krum`"));
+}
+
+#[test]
+fn a_setting_reaches_our_own_members_by_name() {
+    let (_folder, file) = folder(&line());
+    let krum = |settings: &[&str]| {
+        let mut command = byzlab();
+        command.args(["aggregate", "--rule", "multi_krum", "--byzantine", "1"]).arg(&file);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        command.assert().success()
+    };
+    krum(&[]).stdout("3.5\n");
+    krum(&["keep=2", "neighbours=inclusive"]).stdout("3.5\n");
+    krum(&["keep=7"]).stdout(contains("15.857"));
+}
