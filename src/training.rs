@@ -10,7 +10,6 @@ use rand::Rng;
 use rand::seq::index;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::ConfigError;
 use crate::dataset::{Batch, Samples};
 use crate::metrics::{self, Evaluation, Facts};
 use crate::models::Model;
@@ -38,32 +37,6 @@ pub struct Training {
 }
 
 impl Training {
-    /// Refuses settings with which nothing could be trained.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |field: &str, value: &dyn std::fmt::Display, bound: &str| {
-            Err(ConfigError::new(format!("`{field}` = {value}, and it must be {bound}")))
-        };
-        if self.batch == 0 {
-            return refuse("batch", &self.batch, "at least 1");
-        }
-        if self.local_steps == 0 {
-            return refuse("local_steps", &self.local_steps, "at least 1");
-        }
-        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return refuse("learning_rate", &self.learning_rate, "finite and above 0");
-        }
-        if !(0.0..1.0).contains(&self.momentum) {
-            return refuse("momentum", &self.momentum, "at least 0 and below 1");
-        }
-        if !(0.0..=1.0).contains(&self.dampening) {
-            return refuse("dampening", &self.dampening, "from 0 to 1");
-        }
-        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            return refuse("weight_decay", &self.weight_decay, "finite and at least 0");
-        }
-        Ok(())
-    }
-
     fn descent(&self) -> Descent<f32> {
         Descent {
             learning_rate: self.learning_rate,
@@ -106,7 +79,9 @@ impl<F: Float> Descent<F> {
         if self.momentum == F::zero() {
             velocity.clear();
             if fresh != F::one() {
-                gradient.iter_mut().for_each(|gradient| *gradient *= fresh);
+                for gradient in gradient {
+                    *gradient *= fresh;
+                }
             }
             return;
         }
@@ -437,33 +412,5 @@ mod tests {
             let batch = batches.draw(&mut seed::run_stream(1, Purpose::Batch));
             assert_eq!((batch.inputs, batch.labels), (shard.inputs.view(), &shard.labels[..]));
         }
-    }
-
-    #[test]
-    fn settings_are_checked() {
-        assert_eq!(settings(1).check(), Ok(()));
-        let message = |training: Training| training.check().unwrap_err().message;
-        assert_eq!(
-            message(Training { batch: 0, ..settings(1) }),
-            "`batch` = 0, and it must be at least 1"
-        );
-        assert_eq!(message(settings(0)), "`local_steps` = 0, and it must be at least 1");
-        for bad in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-            let message = message(Training { learning_rate: bad, ..settings(1) });
-            let expected = format!("`learning_rate` = {bad}, and it must be finite and above 0");
-            assert_eq!(message, expected);
-        }
-        assert_eq!(
-            message(Training { momentum: 1.0, ..settings(1) }),
-            "`momentum` = 1, and it must be at least 0 and below 1"
-        );
-        assert_eq!(
-            message(Training { dampening: 1.5, ..settings(1) }),
-            "`dampening` = 1.5, and it must be from 0 to 1"
-        );
-        assert_eq!(
-            message(Training { weight_decay: -0.5, ..settings(1) }),
-            "`weight_decay` = -0.5, and it must be finite and at least 0"
-        );
     }
 }

@@ -64,7 +64,7 @@ mod tests {
     fn by_hand() {
         // Probabilities 1/2 and 3/4 for the right classes.
         let scores = array![[0.0, 0.0], [3.0f32.ln(), 0.0]];
-        let expected = (2.0f64.ln() + (4.0f64 / 3.0).ln()) / 2.0;
+        let expected = f64::midpoint(2.0f64.ln(), (4.0f64 / 3.0).ln());
         assert!((loss(&scores, &[1, 0]) - expected).abs() < 1e-7);
     }
 
