@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
@@ -125,7 +125,10 @@ pub struct Config {
     /// varies fastest, and the seed faster still. Default: none.
     #[serde(default, deserialize_with = "later")]
     #[schemars(schema_with = "schema::sweep")]
-    #[expect(dead_code, reason = "expanded before a config is read, and named here for the schema")]
+    #[expect(
+        dead_code,
+        reason = "expanded before a config is read, and named here for the schema"
+    )]
     sweep: (),
     #[serde(skip)]
     spans: BTreeMap<&'static str, Range<usize>>,
@@ -338,15 +341,16 @@ fn later<'de, D: Deserializer<'de>, T: Unread>(deserializer: D) -> Result<T, D::
 
 impl Config {
     /// Reads a document without its sweep. All that is wrong with it is told at once.
-    pub(super) fn read(document: &Document) -> Result<Self, Vec<ConfigError>> {
+    pub(super) fn read(document: Document) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
-        let Some(mut config) = read_fields(document, &mut errors) else { return Err(errors) };
+        let mut document = document;
+        let Some(mut config) = read_fields(&mut document, &mut errors) else { return Err(errors) };
         config.spans = SECTIONS
             .iter()
             .chain(KEYS)
             .filter_map(|key| Some((*key, document.get(key)?.span())))
             .collect();
-        config.read_choices(document, &mut errors);
+        config.read_choices(&document, &mut errors);
         config.check(&mut errors);
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
@@ -386,28 +390,24 @@ impl Config {
         check.range("schema", self.schema, self.schema == 1, "1, the only version so far");
 
         let training = &self.training;
-        let Training { rounds, batch, learning_rate, momentum, .. } = *training;
-        let (decay, steps) = (training.weight_decay, training.local_steps);
-        let dampening = training.dampening.unwrap_or(momentum);
-        let to_a_million = 1..=1_000_000;
-        let to_one = 0.0..1.0;
-        let million = "from 1 to 1000000";
-        check.range("training.rounds", rounds, to_a_million.contains(&rounds), million);
-        check.range("training.batch", batch, (1..=1_000_000).contains(&batch), million);
-        let positive = learning_rate > 0.0 && learning_rate.is_finite();
-        check.range("training.learning_rate", learning_rate, positive, "a number above 0");
+        let million = 1_000_000;
+        check.whole("training.rounds", training.rounds as usize, 1..=million);
+        check.whole("training.batch", training.batch, 1..=million);
+        check.whole("training.local_steps", training.local_steps as usize, 1..=10_000);
+        check.whole("evaluation.every", self.evaluation.every as usize, 1..=usize::MAX);
+        let rate = training.learning_rate;
+        check.range("training.learning_rate", rate, rate > 0.0 && rate.is_finite(), "above 0");
+        let decay = training.weight_decay;
+        check.range("training.weight_decay", decay, decay >= 0.0 && decay.is_finite(), "0 or more");
         let below_one = "from 0 to below 1";
+        let momentum = training.momentum;
         check.range("training.momentum", momentum, (0.0..1.0).contains(&momentum), below_one);
-        let damped = training.dampening.is_none() || (0.0..=1.0).contains(&dampening);
-        check.range("training.dampening", dampening, damped, "from 0 to 1");
-        let decays = decay >= 0.0 && decay.is_finite();
-        check.range("training.weight_decay", decay, decays, "0 or more");
-        let few = (1..=10_000).contains(&steps);
-        check.range("training.local_steps", steps, few, "from 1 to 10000");
         let absences = self.faults.absences;
-        check.range("faults.absences", absences, to_one.contains(&absences), below_one);
-        let every = self.evaluation.every;
-        check.range("evaluation.every", every, every >= 1, "1 or more");
+        check.range("faults.absences", absences, (0.0..1.0).contains(&absences), below_one);
+        if let Some(dampening) = training.dampening {
+            let damps = (0.0..=1.0).contains(&dampening);
+            check.range("training.dampening", dampening, damps, "from 0 to 1");
+        }
 
         check.either("aggregation.rule", "aggregation.like");
         check.either("aggregation.before", "aggregation.like");
@@ -424,14 +424,22 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn report(&mut self, key: &str, message: String, help: &str) {
-        let error = ConfigError { message, span: self.spans.get(key).cloned(), help: None };
-        self.errors.push(if help.is_empty() { error } else { error.help(help) });
+        let help = Some(help.to_owned()).filter(|help| !help.is_empty());
+        self.errors.push(ConfigError { message, span: self.spans.get(key).cloned(), help });
     }
 
     fn range(&mut self, key: &str, value: impl Display, holds: bool, range: &str) {
         if !holds {
             self.report(key, format!("`{key}` is {value} and must be {range}"), "");
         }
+    }
+
+    fn whole(&mut self, key: &str, value: usize, range: RangeInclusive<usize>) {
+        let shown = match *range.end() {
+            usize::MAX => format!("{} or more", range.start()),
+            end => format!("from {} to {end}", range.start()),
+        };
+        self.range(key, value, range.contains(&value), &shown);
     }
 
     fn name(&mut self, name: &str) {
@@ -486,11 +494,7 @@ impl Check<'_> {
 /// The choices at a key, which holds one or an array of them.
 ///
 /// For keys that hold one, an array is an error, and so is `none` with parameters.
-fn choices(
-    document: &Document,
-    key: &str,
-    errors: &mut Vec<ConfigError>,
-) -> Option<Vec<Choice>> {
+fn choices(document: &Document, key: &str, errors: &mut Vec<ConfigError>) -> Option<Vec<Choice>> {
     let value = document.get(key)?.clone();
     let chain = !CHOICES.contains(&key) && key != "threat.like";
     let values = match value.get_ref().as_array().filter(|_| chain) {
@@ -514,35 +518,54 @@ fn without_parameters(choice: Choice) -> Result<Choice, ConfigError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Nothing {}
-    if choice.name == "none" {
-        choice.parameters.clone().read::<Nothing>()?;
+    match choice.parameters.clone().read::<Nothing>() {
+        Err(error) if choice.name == "none" => {
+            Err(ConfigError { message: "`none` has no parameters".to_owned(), ..error })
+        }
+        _ => Ok(choice),
     }
-    Ok(choice)
 }
 
 /// Reads all that serde can read. After each error the document is mended at that place and
 /// read again, so that the next error shows, too.
-fn read_fields(document: &Document, errors: &mut Vec<ConfigError>) -> Option<Config> {
-    let mut mended = document.clone();
-    let smallest = Document::built_in(SMALLEST);
+fn read_fields(document: &mut Document, errors: &mut Vec<ConfigError>) -> Option<Config> {
     while errors.len() < ERRORS_MAX {
-        let error = match Config::deserialize(toml::Deserializer::from(mended.root())) {
+        let error = match Config::deserialize(toml::Deserializer::from(document.root())) {
             Ok(config) => return Some(config),
             Err(error) => error,
         };
-        let Some(key) = key_of(&error, &mended) else {
+        let Some(key) = key_of(&error, document) else {
             errors.push(error.into());
             return None;
         };
-        mended.take(&key);
-        if let Some(value) = smallest.get(&key) {
-            let nowhere = usize::MAX..usize::MAX;
-            let value = moved(value.clone(), &|_| nowhere.clone());
-            mended.set(&Key { name: key.clone(), span: nowhere.clone() }, value).ok()?;
-        }
-        errors.push(explain(&key, error));
+        let error = explain(&key, error);
+        mend(document, &key, &error)?;
+        errors.push(error);
     }
     None
+}
+
+/// Replaces what is wrong at a key: by the value of the smallest file, or, if there is no such
+/// key, by the one that was probably meant.
+fn mend(document: &mut Document, key: &str, error: &ConfigError) -> Option<()> {
+    let nowhere = usize::MAX..usize::MAX;
+    let wrong = document.take(key);
+    if let Some(value) = Document::built_in(SMALLEST).get(key) {
+        let value = moved(value.clone(), &|_| nowhere.clone());
+        return document.set(&Key { name: key.to_owned(), span: nowhere }, value).ok();
+    }
+    let meant = error.help.as_ref().and_then(|help| help.split('`').nth(1));
+    if let (Some(meant), Some(wrong)) = (meant, wrong) {
+        let name = match key.rsplit_once('.') {
+            Some((section, _)) => format!("{section}.{meant}"),
+            None => meant.to_owned(),
+        };
+        let exists = SECTIONS.iter().chain(KEYS).any(|known| *known == name);
+        if exists && document.get(&name).is_none() {
+            return document.set(&Key { name, span: wrong.span() }, wrong).ok();
+        }
+    }
+    Some(())
 }
 
 /// The dotted key that an error is about.

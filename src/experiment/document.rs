@@ -42,9 +42,7 @@ impl Key {
         }
         let help = did_you_mean(name, KEYS.iter().copied())
             .unwrap_or_else(|| format!("there are: {}", KEYS.join(", ")));
-        Err(ConfigError::new(format!("no key is called `{name}`"))
-            .at(self.span.clone())
-            .help(help))
+        Err(ConfigError::new(format!("no key is called `{name}`")).at(self.span.clone()).help(help))
     }
 
     /// Whether it names `outer` or something inside of it.
@@ -296,5 +294,90 @@ pub(super) fn to_json(value: &DeValue<'_>) -> serde_json::Value {
             .iter()
             .map(|(key, value)| (key.get_ref().to_string(), to_json(value.get_ref())))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(text: &'static str, name: &str, value: &'static str) -> serde_json::Value {
+        let mut document = Document::built_in(text);
+        let key = Key { name: name.to_owned(), span: 0..0 };
+        document.set(&key, DeValue::parse(value).unwrap()).unwrap();
+        to_json(&DeValue::Table(document.root().into_inner()))
+    }
+
+    #[test]
+    fn a_key_into_a_choice_chooses() {
+        let expected = json!({ "threat": { "attack": { "mimic": { "target": 1 } } } });
+        for before in [
+            "",
+            "threat.attack = 'mimic'",
+            "threat.attack = 'none'",
+            "threat.attack = { sign_flip = { scale = 2 } }",
+            "[threat.attack.mimic]\ntarget = 3",
+        ] {
+            assert_eq!(set(before, "threat.attack.mimic.target", "1"), expected, "{before}");
+        }
+        let kept = set("model = { mlp = { hidden = [8] } }", "model.mlp.seed", "1");
+        assert_eq!(kept, json!({ "model": { "mlp": { "hidden": [8], "seed": 1 } } }));
+    }
+
+    #[test]
+    fn a_like_takes_the_place_of_the_whole_chain() {
+        let text = "aggregation = { byzantine = 2, before = ['arc'], rule = 'krum' }";
+        let expected = json!({ "aggregation": { "byzantine": 2, "like": "byzfl.Krum" } });
+        assert_eq!(set(text, "aggregation.like", "'byzfl.Krum'"), expected);
+    }
+
+    #[test]
+    fn nothing_is_set_below_a_number() {
+        let mut document = Document::built_in("training = 3");
+        let key = Key { name: "training.rounds".to_owned(), span: 4..9 };
+        let error = document.set(&key, DeValue::parse("1").unwrap()).unwrap_err();
+        assert_eq!(
+            error.message,
+            "`training.rounds` cannot be set: `training` is no table but integer"
+        );
+        assert_eq!(error.span, Some(4..9));
+    }
+
+    #[test]
+    fn the_innermost_key_at_a_place() {
+        let text = "a = 1\n[b]\nc = 2\n[b.d]\ne = { f = 3 }\n";
+        let document = Document::built_in(text);
+        let at = |part: &str| {
+            let start = text.find(part).unwrap();
+            document.locate(&(start..start + part.len()))
+        };
+        assert_eq!(at("1").as_deref(), Some("a"));
+        assert_eq!(at("c").as_deref(), Some("b.c"));
+        assert_eq!(at("3").as_deref(), Some("b.d.e.f"));
+        assert_eq!(at("[b]").as_deref(), Some("b"));
+        assert_eq!(document.locate(&(900..901)), None);
+    }
+
+    #[test]
+    fn numbers_that_json_lacks_keep_their_names() {
+        let value = DeValue::parse("[inf, -1.5, 0x10, 18446744073709551615]").unwrap();
+        assert_eq!(to_json(value.get_ref()), json!(["inf", -1.5, 16, u64::MAX]));
+    }
+
+    #[test]
+    fn overrides_are_toml_or_json_or_words() {
+        let read = |text| override_value(text, 100).map(|value| to_json(value.get_ref()));
+        assert_eq!(read(" 5 ").unwrap(), json!(5));
+        assert_eq!(read("{ krum = {} }").unwrap(), json!({ "krum": {} }));
+        assert_eq!(
+            read("{\"krum\": {\"f\": [1, 2.5]}}").unwrap(),
+            json!({"krum": {"f": [1, 2.5]}})
+        );
+        assert_eq!(read("krum").unwrap(), json!("krum"));
+        assert_eq!(override_value(" 'a'", 100).unwrap().span(), 101..104);
+        assert_eq!(read("{\"a\": null}").unwrap_err().message, "null is no value here");
+        assert!(read("").is_err());
     }
 }
