@@ -5,18 +5,16 @@
 //! needs a catalog (is there such a rule, are these its parameters), two values at once (`f`
 //! against the number of workers) or the outside world (files, threads) belongs to the plan.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
-use std::ops::{Range, RangeInclusive};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use super::document::{Document, Key, moved};
 use super::schema;
 use crate::attacks::Knowledge;
-use crate::catalog::{Choice, ConfigError};
+use crate::catalog::Choice;
 
 /// The keys of a file in their order, without those inside of choices and the sweep.
 pub(super) const KEYS: &[&str] = &[
@@ -64,20 +62,6 @@ pub(super) const CHOICES: &[&str] = &[
     "threat.attack",
     "threat.poison",
 ];
-
-/// A file with nothing in it that could be left out. What is missing or wrong in a user's file
-/// is read as it stands here, so that the rest can still be checked; and it serves as example.
-const SMALLEST: &str = r#"
-schema = 1
-name = "quickstart"
-data = { set = "digits" }
-model = "softmax"
-training = { rounds = 150, learning_rate = 0.3 }
-aggregation = { rule = "median" }
-"#;
-
-/// How many errors are gathered before reading stops.
-pub(super) const ERRORS_MAX: usize = 20;
 
 /// A byzlab experiment: which rule, in which system, against which attack, on which data.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -131,7 +115,7 @@ pub struct Config {
     )]
     sweep: (),
     #[serde(skip)]
-    spans: BTreeMap<&'static str, Range<usize>>,
+    pub(super) spans: BTreeMap<&'static str, Range<usize>>,
 }
 
 /// The samples.
@@ -340,289 +324,10 @@ fn later<'de, D: Deserializer<'de>, T: Unread>(deserializer: D) -> Result<T, D::
 }
 
 impl Config {
-    /// Reads a document without its sweep. All that is wrong with it is told at once.
-    pub(super) fn read(document: Document) -> Result<Self, Vec<ConfigError>> {
-        let mut errors = Vec::new();
-        let mut document = document;
-        let Some(mut config) = read_fields(&mut document, &mut errors) else { return Err(errors) };
-        config.spans = SECTIONS
-            .iter()
-            .chain(KEYS)
-            .filter_map(|key| Some((*key, document.get(key)?.span())))
-            .collect();
-        config.read_choices(&document, &mut errors);
-        config.check(&mut errors);
-        if errors.is_empty() { Ok(config) } else { Err(errors) }
-    }
-
     /// Where the value of a key stands: `aggregation.byzantine`, or a section like `threat`.
     ///
     /// None if it was left out, and for keys inside of choices, which have their own places.
     pub fn span(&self, key: &str) -> Option<Range<usize>> {
         self.spans.get(key).cloned()
     }
-
-    fn read_choices(&mut self, document: &Document, errors: &mut Vec<ConfigError>) {
-        let mut read = |key| choices(document, key, errors);
-        let mut one = |key| read(key).and_then(|mut chosen| chosen.pop());
-        // What is missing has been told, or has its default.
-        let fill = |field: &mut Choice, choice: Option<Choice>| {
-            choice.into_iter().for_each(|choice| *field = choice);
-        };
-        fill(&mut self.data.set, one("data.set"));
-        fill(&mut self.data.partition, one("data.partition"));
-        fill(&mut self.model, one("model"));
-        fill(&mut self.system, one("system"));
-        fill(&mut self.threat.placement, one("threat.placement"));
-        self.aggregation.rule = one("aggregation.rule");
-        self.threat.like = one("threat.like");
-        self.threat.attack = one("threat.attack").filter(|choice| choice.name != "none");
-        self.threat.poison = one("threat.poison").filter(|choice| choice.name != "none");
-        self.aggregation.before = read("aggregation.before").unwrap_or_default();
-        self.aggregation.like = read("aggregation.like").unwrap_or_default();
-    }
-
-    fn check(&self, errors: &mut Vec<ConfigError>) {
-        let spans = &self.spans;
-        let mut check = Check { spans, errors };
-        check.name(&self.name);
-        check.seeds(&self.seeds);
-        check.range("schema", self.schema, self.schema == 1, "1, the only version so far");
-
-        let training = &self.training;
-        let million = 1_000_000;
-        check.whole("training.rounds", training.rounds as usize, 1..=million);
-        check.whole("training.batch", training.batch, 1..=million);
-        check.whole("training.local_steps", training.local_steps as usize, 1..=10_000);
-        check.whole("evaluation.every", self.evaluation.every as usize, 1..=usize::MAX);
-        let rate = training.learning_rate;
-        check.range("training.learning_rate", rate, rate > 0.0 && rate.is_finite(), "above 0");
-        let decay = training.weight_decay;
-        check.range("training.weight_decay", decay, decay >= 0.0 && decay.is_finite(), "0 or more");
-        let below_one = "from 0 to below 1";
-        let momentum = training.momentum;
-        check.range("training.momentum", momentum, (0.0..1.0).contains(&momentum), below_one);
-        let absences = self.faults.absences;
-        check.range("faults.absences", absences, (0.0..1.0).contains(&absences), below_one);
-        if let Some(dampening) = training.dampening {
-            let damps = (0.0..=1.0).contains(&dampening);
-            check.range("training.dampening", dampening, damps, "from 0 to 1");
-        }
-
-        check.either("aggregation.rule", "aggregation.like");
-        check.either("aggregation.before", "aggregation.like");
-        check.either("threat.attack", "threat.like");
-        check.some_rule(&self.aggregation);
-    }
-}
-
-/// Checks that need more than a type.
-struct Check<'a> {
-    spans: &'a BTreeMap<&'static str, Range<usize>>,
-    errors: &'a mut Vec<ConfigError>,
-}
-
-impl Check<'_> {
-    fn report(&mut self, key: &str, message: String, help: &str) {
-        let help = Some(help.to_owned()).filter(|help| !help.is_empty());
-        self.errors.push(ConfigError { message, span: self.spans.get(key).cloned(), help });
-    }
-
-    fn range(&mut self, key: &str, value: impl Display, holds: bool, range: &str) {
-        if !holds {
-            self.report(key, format!("`{key}` is {value} and must be {range}"), "");
-        }
-    }
-
-    fn whole(&mut self, key: &str, value: usize, range: RangeInclusive<usize>) {
-        let shown = match *range.end() {
-            usize::MAX => format!("{} or more", range.start()),
-            end => format!("from {} to {end}", range.start()),
-        };
-        self.range(key, value, range.contains(&value), &shown);
-    }
-
-    fn name(&mut self, name: &str) {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
-            let shown: String = name.chars().take(80).collect();
-            let message = format!("`name` is {shown:?}, which cannot name a folder everywhere");
-            self.report("name", message, "use 1 to 64 letters, digits, `_` and `-`");
-        }
-    }
-
-    fn seeds(&mut self, seeds: &[u64]) {
-        if seeds.is_empty() {
-            self.report("seeds", "`seeds` holds no seed".to_owned(), "write seeds = [1]");
-        }
-        if let Some(seed) = seeds.iter().find(|&&seed| seed >= 1 << 63) {
-            let message = format!("`seeds` holds {seed}, and seeds must be below 2^63");
-            self.report("seeds", message, "");
-        }
-        let mut seen = BTreeSet::new();
-        if let Some(seed) = seeds.iter().find(|&&seed| !seen.insert(seed)) {
-            let message = format!("`seeds` holds {seed} twice");
-            self.report("seeds", message, "the same seed gives the same run: keep one");
-        }
-    }
-
-    fn either(&mut self, one: &str, other: &str) {
-        if self.spans.contains_key(one) && self.spans.contains_key(other) {
-            let message = format!("`{one}` and `{other}` cannot stand together");
-            self.report(other, message, "keep one of them");
-        }
-    }
-
-    fn some_rule(&mut self, aggregation: &Aggregation) {
-        let written = |key: &str| self.spans.contains_key(key);
-        if aggregation.like.is_empty() && written("aggregation.like") {
-            self.report(
-                "aggregation.like",
-                "`aggregation.like` names nothing".to_owned(),
-                "for example: like = [\"byzfl.NNM\", \"byzfl.TrMean\"]",
-            );
-        } else if !written("aggregation.rule") && !written("aggregation.like") {
-            self.report(
-                "aggregation",
-                "[aggregation] names no rule".to_owned(),
-                "for example: rule = \"median\"",
-            );
-        }
-    }
-}
-
-/// The choices at a key, which holds one or an array of them.
-///
-/// For keys that hold one, an array is an error, and so is `none` with parameters.
-fn choices(document: &Document, key: &str, errors: &mut Vec<ConfigError>) -> Option<Vec<Choice>> {
-    let value = document.get(key)?.clone();
-    let chain = !CHOICES.contains(&key) && key != "threat.like";
-    let values = match value.get_ref().as_array().filter(|_| chain) {
-        Some(values) => values.to_vec(),
-        None => vec![value],
-    };
-    let mut chosen = Vec::new();
-    for value in values {
-        match Choice::from_value(value).and_then(without_parameters) {
-            Ok(choice) => chosen.push(choice),
-            Err(error) => {
-                errors.push(ConfigError { message: format!("`{key}`: {error}"), ..error.clone() });
-            }
-        }
-    }
-    Some(chosen)
-}
-
-/// Refuses parameters of `none`, which would be lost.
-fn without_parameters(choice: Choice) -> Result<Choice, ConfigError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nothing {}
-    match choice.parameters.clone().read::<Nothing>() {
-        Err(error) if choice.name == "none" => {
-            Err(ConfigError { message: "`none` has no parameters".to_owned(), ..error })
-        }
-        _ => Ok(choice),
-    }
-}
-
-/// Reads all that serde can read. After each error the document is mended at that place and
-/// read again, so that the next error shows, too.
-fn read_fields(document: &mut Document, errors: &mut Vec<ConfigError>) -> Option<Config> {
-    while errors.len() < ERRORS_MAX {
-        let error = match Config::deserialize(toml::Deserializer::from(document.root())) {
-            Ok(config) => return Some(config),
-            Err(error) => error,
-        };
-        let Some(key) = key_of(&error, document) else {
-            errors.push(error.into());
-            return None;
-        };
-        let error = explain(&key, error);
-        mend(document, &key, &error)?;
-        errors.push(error);
-    }
-    None
-}
-
-/// Replaces what is wrong at a key: by the value of the smallest file, or, if there is no such
-/// key, by the one that was probably meant.
-fn mend(document: &mut Document, key: &str, error: &ConfigError) -> Option<()> {
-    let nowhere = usize::MAX..usize::MAX;
-    let wrong = document.take(key);
-    if let Some(value) = Document::built_in(SMALLEST).get(key) {
-        let value = moved(value.clone(), &|_| nowhere.clone());
-        return document.set(&Key { name: key.to_owned(), span: nowhere }, value).ok();
-    }
-    let meant = error.help.as_ref().and_then(|help| help.split('`').nth(1));
-    if let (Some(meant), Some(wrong)) = (meant, wrong) {
-        let name = match key.rsplit_once('.') {
-            Some((section, _)) => format!("{section}.{meant}"),
-            None => meant.to_owned(),
-        };
-        let exists = SECTIONS.iter().chain(KEYS).any(|known| *known == name);
-        if exists && document.get(&name).is_none() {
-            return document.set(&Key { name, span: wrong.span() }, wrong).ok();
-        }
-    }
-    Some(())
-}
-
-/// The dotted key that an error is about.
-fn key_of(error: &toml::de::Error, document: &Document) -> Option<String> {
-    let Some(missing) = error.message().strip_prefix("missing field `") else {
-        return document.locate(&error.span()?);
-    };
-    let missing = missing.trim_end_matches('`');
-    let required = SECTIONS.iter().chain(KEYS);
-    required
-        .filter(|key| key.rsplit('.').next() == Some(missing))
-        .find(|key| document.get(key).is_none())
-        .map(|key| (*key).to_owned())
-}
-
-/// Serde's message in the words of the file.
-fn explain(key: &str, error: toml::de::Error) -> ConfigError {
-    let error = ConfigError::from(error);
-    if error.message.starts_with("missing field") {
-        let message = if SECTIONS.contains(&key) {
-            format!("the section [{key}] is missing")
-        } else {
-            format!("`{key}` is missing")
-        };
-        return ConfigError { message, ..error }.help(example(key));
-    }
-    let (what, expected) = error.message.split_once(", expected ").unwrap_or((&error.message, ""));
-    if what.starts_with("unknown field") {
-        let help = error.help.unwrap_or_else(|| format!("there are: {}", listed(expected)));
-        return ConfigError { message: format!("no key is called `{key}`"), help: None, ..error }
-            .help(help);
-    }
-    if let Some(wrong) = what.strip_prefix("unknown variant ") {
-        let help = error.help.unwrap_or_else(|| format!("there are: {}", listed(expected)));
-        return ConfigError { message: format!("`{key}` cannot be {wrong}"), help: None, ..error }
-            .help(help);
-    }
-    let expected = match expected {
-        "u32" | "u64" | "usize" => ", expected a whole number, 0 or more".to_owned(),
-        "f32" | "f64" => ", expected a number".to_owned(),
-        "a sequence" => ", expected an array".to_owned(),
-        _ if expected.starts_with("struct ") => ", expected a table".to_owned(),
-        "" => String::new(),
-        _ => format!(", expected {expected}"),
-    };
-    let message = format!("`{key}`: {what}{expected}");
-    ConfigError { message, ..error }
-}
-
-/// Serde's "one of `a`, `b`" as a list.
-fn listed(expected: &str) -> String {
-    expected.trim_start_matches("one of ").replace('`', "")
-}
-
-/// How a required key can look.
-fn example(key: &str) -> String {
-    let name = key.rsplit('.').next().unwrap_or(key);
-    let value = Document::built_in(SMALLEST).get(key).map(toml::Spanned::span);
-    format!("for example: {name} = {}", value.map_or("", |span| &SMALLEST[span]))
 }

@@ -164,21 +164,32 @@ impl Document {
         Ok(())
     }
 
-    /// The dotted key of the innermost entry that covers `span`.
-    pub(super) fn locate(&self, span: &Range<usize>) -> Option<String> {
-        locate(&self.root, span)
+    /// Cuts out the innermost entry that covers `span`: its dotted key and its value.
+    pub(super) fn cut(&mut self, span: &Range<usize>) -> Option<(String, Value)> {
+        cut(&mut self.root, span)
     }
 }
 
-fn locate(table: &DeTable<'static>, span: &Range<usize>) -> Option<String> {
-    let covers = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+fn cut(table: &mut DeTable<'static>, span: &Range<usize>) -> Option<(String, Value)> {
     // An inner entry may lie outside of its table's own span, which is the header alone.
-    let inside = table.iter().find_map(|(key, value)| {
-        let inner = locate(value.get_ref().as_table()?, span)?;
-        Some(format!("{}.{inner}", key.get_ref()))
-    });
-    let here = || table.iter().find(|(key, value)| covers(key.span()) || covers(value.span()));
-    inside.or_else(|| here().map(|(key, _)| key.get_ref().to_string()))
+    for (key, value) in table.iter_mut() {
+        if let DeValue::Table(inner) = value.get_mut()
+            && let Some((name, value)) = cut(inner, span)
+        {
+            return Some((format!("{}.{name}", shown(key.get_ref())), value));
+        }
+    }
+    let covers = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    let mut entries = table.iter();
+    let (key, _) = entries.find(|(key, value)| covers(key.span()) || covers(value.span()))?;
+    let name = key.get_ref().to_string();
+    let value = table.remove(name.as_str())?;
+    Some((shown(&name), value))
+}
+
+/// One name of a dotted key, in quotes if it holds dots itself.
+fn shown(name: &str) -> String {
+    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 fn spanned_key(key: &Key, name: &str) -> Spanned<Cow<'static, str>> {
@@ -235,10 +246,10 @@ pub(super) fn moved(value: Value, place: &dyn Fn(Range<usize>) -> Range<usize>) 
             DeValue::Array(items.into_iter().map(|item| moved(item, place)).collect::<DeArray>())
         }
         DeValue::Table(entries) => {
-            DeValue::Table(DeTable::from_iter(entries.into_iter().map(|(key, value)| {
-                let key = Spanned::new(place(key.span()), key.into_inner());
-                (key, moved(value, place))
-            })))
+            let moved = entries.into_iter().map(|(key, value)| {
+                (Spanned::new(place(key.span()), key.into_inner()), moved(value, place))
+            });
+            DeValue::Table(moved.collect())
         }
         scalar => scalar,
     };
@@ -347,17 +358,17 @@ mod tests {
 
     #[test]
     fn the_innermost_key_at_a_place() {
-        let text = "a = 1\n[b]\nc = 2\n[b.d]\ne = { f = 3 }\n";
-        let document = Document::built_in(text);
-        let at = |part: &str| {
+        let text = "'y.x' = 0\na = 1\n[b]\nc = 2\n[b.d]\ne = { f = 3 }\n";
+        let cut = |part: &str| {
             let start = text.find(part).unwrap();
-            document.locate(&(start..start + part.len()))
+            Document::built_in(text).cut(&(start..start + part.len())).unwrap().0
         };
-        assert_eq!(at("1").as_deref(), Some("a"));
-        assert_eq!(at("c").as_deref(), Some("b.c"));
-        assert_eq!(at("3").as_deref(), Some("b.d.e.f"));
-        assert_eq!(at("[b]").as_deref(), Some("b"));
-        assert_eq!(document.locate(&(900..901)), None);
+        assert_eq!(cut("1"), "a");
+        assert_eq!(cut("c"), "b.c");
+        assert_eq!(cut("3"), "b.d.e.f");
+        assert_eq!(cut("[b]"), "b");
+        assert_eq!(cut("x"), "\"y.x\"");
+        assert!(Document::built_in(text).cut(&(900..901)).is_none());
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Source {
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let place = error.valid_up_to();
-            let line = 1 + bytes[..place].iter().filter(|&&byte| byte == b'\n').count();
+            let line = bytes[..place].split(|&byte| byte == b'\n').count();
             let byte = bytes[place];
             ConfigError::new(format!("{path}:{line}: byte {byte:#04x} is not UTF-8 text"))
                 .help("name a TOML file")

@@ -3,8 +3,9 @@
 use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 
-use super::config::{Config, ERRORS_MAX};
+use super::config::Config;
 use super::document::{Document, Key, Value, to_json};
+use super::read::{self, ERRORS_MAX};
 use super::source::Source;
 use crate::catalog::ConfigError;
 
@@ -67,7 +68,7 @@ impl Sweep {
         }
         if !errors.is_empty() {
             // What is wrong beside the sweep is told with it.
-            errors.extend(Config::read(base).err().unwrap_or_default());
+            errors.extend(read::config(base).err().unwrap_or_default());
             return Err(errors);
         }
         Sweep { base, axes }.expand()
@@ -78,12 +79,16 @@ impl Sweep {
         let mut cells = Vec::new();
         let mut errors: Vec<ConfigError> = Vec::new();
         for index in 0..combinations {
-            let (swept, document) = self.combination(index);
-            match document.and_then(Config::read) {
+            let picked = self.combination(index);
+            match self.document(&picked).and_then(read::config) {
                 Ok(config) if errors.is_empty() => {
                     self.combinations(config.seeds.len())?;
+                    let swept = || {
+                        let json = |value: &Value| to_json(value.get_ref());
+                        picked.iter().map(|(key, value)| (key.name.clone(), json(value))).collect()
+                    };
                     cells.extend(config.seeds.iter().map(|&seed| Cell {
-                        swept: swept.clone(),
+                        swept: swept(),
                         seed,
                         config: config.clone(),
                     }));
@@ -122,11 +127,8 @@ impl Sweep {
         }])
     }
 
-    /// The values of one combination and the document that they make.
-    fn combination(
-        &self,
-        index: usize,
-    ) -> (Vec<(String, Json)>, Result<Document, Vec<ConfigError>>) {
+    /// The value of each axis in one combination.
+    fn combination(&self, index: usize) -> Vec<(&Key, &Value)> {
         let mut rest = index;
         let mut picked: Vec<(&Key, &Value)> = Vec::new();
         for axis in self.axes.iter().rev() {
@@ -134,10 +136,16 @@ impl Sweep {
             rest /= axis.values.len();
         }
         picked.reverse();
+        picked
+    }
+
+    /// The base with these values in it.
+    fn document(&self, picked: &[(&Key, &Value)]) -> Result<Document, Vec<ConfigError>> {
         let mut document = self.base.clone();
-        let set = picked.iter().try_for_each(|(key, value)| document.set(key, (*value).clone()));
-        let swept = picked.iter().map(|(key, value)| (key.name.clone(), to_json(value.get_ref())));
-        (swept.collect(), set.map(|()| document).map_err(|error| vec![error]))
+        for (key, value) in picked {
+            document.set(key, (*value).clone()).map_err(|error| vec![error])?;
+        }
+        Ok(document)
     }
 }
 
