@@ -4,6 +4,7 @@
 //! builds everything that it names, [`run`] drives cells on a runtime and [`store`] keeps what
 //! they come to.
 
+mod check;
 pub mod config;
 pub mod data;
 pub mod distributed;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod plan;
 pub mod recorder;
 pub mod run;
+mod read;
 pub mod schema;
 pub mod source;
 pub mod store;

@@ -164,21 +164,32 @@ impl Document {
         Ok(())
     }
 
-    /// The dotted key of the innermost entry that covers `span`.
-    pub(super) fn locate(&self, span: &Range<usize>) -> Option<String> {
-        locate(&self.root, span)
+    /// Cuts out the innermost entry that covers `span`: its dotted key and its value.
+    pub(super) fn cut(&mut self, span: &Range<usize>) -> Option<(String, Value)> {
+        cut(&mut self.root, span)
     }
 }
 
-fn locate(table: &DeTable<'static>, span: &Range<usize>) -> Option<String> {
-    let covers = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+fn cut(table: &mut DeTable<'static>, span: &Range<usize>) -> Option<(String, Value)> {
     // An inner entry may lie outside of its table's own span, which is the header alone.
-    let inside = table.iter().find_map(|(key, value)| {
-        let inner = locate(value.get_ref().as_table()?, span)?;
-        Some(format!("{}.{inner}", key.get_ref()))
-    });
-    let here = || table.iter().find(|(key, value)| covers(key.span()) || covers(value.span()));
-    inside.or_else(|| here().map(|(key, _)| key.get_ref().to_string()))
+    for (key, value) in table.iter_mut() {
+        if let DeValue::Table(inner) = value.get_mut()
+            && let Some((name, value)) = cut(inner, span)
+        {
+            return Some((format!("{}.{name}", shown(key.get_ref())), value));
+        }
+    }
+    let covers = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    let mut entries = table.iter();
+    let (key, _) = entries.find(|(key, value)| covers(key.span()) || covers(value.span()))?;
+    let name = key.get_ref().to_string();
+    let value = table.remove(name.as_str())?;
+    Some((shown(&name), value))
+}
+
+/// One name of a dotted key, in quotes if it holds dots itself.
+fn shown(name: &str) -> String {
+    if name.contains('.') { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 fn spanned_key(key: &Key, name: &str) -> Spanned<Cow<'static, str>> {
@@ -235,10 +246,10 @@ pub(super) fn moved(value: Value, place: &dyn Fn(Range<usize>) -> Range<usize>) 
             DeValue::Array(items.into_iter().map(|item| moved(item, place)).collect::<DeArray>())
         }
         DeValue::Table(entries) => {
-            DeValue::Table(DeTable::from_iter(entries.into_iter().map(|(key, value)| {
-                let key = Spanned::new(place(key.span()), key.into_inner());
-                (key, moved(value, place))
-            })))
+            let moved = entries.into_iter().map(|(key, value)| {
+                (Spanned::new(place(key.span()), key.into_inner()), moved(value, place))
+            });
+            DeValue::Table(moved.collect())
         }
         scalar => scalar,
     };
@@ -294,5 +305,90 @@ pub(super) fn to_json(value: &DeValue<'_>) -> serde_json::Value {
             .iter()
             .map(|(key, value)| (key.get_ref().to_string(), to_json(value.get_ref())))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(text: &'static str, name: &str, value: &'static str) -> serde_json::Value {
+        let mut document = Document::built_in(text);
+        let key = Key { name: name.to_owned(), span: 0..0 };
+        document.set(&key, DeValue::parse(value).unwrap()).unwrap();
+        to_json(&DeValue::Table(document.root().into_inner()))
+    }
+
+    #[test]
+    fn a_key_into_a_choice_chooses() {
+        let expected = json!({ "threat": { "attack": { "mimic": { "target": 1 } } } });
+        for before in [
+            "",
+            "threat.attack = 'mimic'",
+            "threat.attack = 'none'",
+            "threat.attack = { sign_flip = { scale = 2 } }",
+            "[threat.attack.mimic]\ntarget = 3",
+        ] {
+            assert_eq!(set(before, "threat.attack.mimic.target", "1"), expected, "{before}");
+        }
+        let kept = set("model = { mlp = { hidden = [8] } }", "model.mlp.seed", "1");
+        assert_eq!(kept, json!({ "model": { "mlp": { "hidden": [8], "seed": 1 } } }));
+    }
+
+    #[test]
+    fn a_like_takes_the_place_of_the_whole_chain() {
+        let text = "aggregation = { byzantine = 2, before = ['arc'], rule = 'krum' }";
+        let expected = json!({ "aggregation": { "byzantine": 2, "like": "byzfl.Krum" } });
+        assert_eq!(set(text, "aggregation.like", "'byzfl.Krum'"), expected);
+    }
+
+    #[test]
+    fn nothing_is_set_below_a_number() {
+        let mut document = Document::built_in("training = 3");
+        let key = Key { name: "training.rounds".to_owned(), span: 4..9 };
+        let error = document.set(&key, DeValue::parse("1").unwrap()).unwrap_err();
+        assert_eq!(
+            error.message,
+            "`training.rounds` cannot be set: `training` is no table but integer"
+        );
+        assert_eq!(error.span, Some(4..9));
+    }
+
+    #[test]
+    fn the_innermost_key_at_a_place() {
+        let text = "'y.x' = 0\na = 1\n[b]\nc = 2\n[b.d]\ne = { f = 3 }\n";
+        let cut = |part: &str| {
+            let start = text.find(part).unwrap();
+            Document::built_in(text).cut(&(start..start + part.len())).unwrap().0
+        };
+        assert_eq!(cut("1"), "a");
+        assert_eq!(cut("c"), "b.c");
+        assert_eq!(cut("3"), "b.d.e.f");
+        assert_eq!(cut("[b]"), "b");
+        assert_eq!(cut("x"), "\"y.x\"");
+        assert!(Document::built_in(text).cut(&(900..901)).is_none());
+    }
+
+    #[test]
+    fn numbers_that_json_lacks_keep_their_names() {
+        let value = DeValue::parse("[inf, -1.5, 0x10, 18446744073709551615]").unwrap();
+        assert_eq!(to_json(value.get_ref()), json!(["inf", -1.5, 16, u64::MAX]));
+    }
+
+    #[test]
+    fn overrides_are_toml_or_json_or_words() {
+        let read = |text| override_value(text, 100).map(|value| to_json(value.get_ref()));
+        assert_eq!(read(" 5 ").unwrap(), json!(5));
+        assert_eq!(read("{ krum = {} }").unwrap(), json!({ "krum": {} }));
+        assert_eq!(
+            read("{\"krum\": {\"f\": [1, 2.5]}}").unwrap(),
+            json!({"krum": {"f": [1, 2.5]}})
+        );
+        assert_eq!(read("krum").unwrap(), json!("krum"));
+        assert_eq!(override_value(" 'a'", 100).unwrap().span(), 101..104);
+        assert_eq!(read("{\"a\": null}").unwrap_err().message, "null is no value here");
+        assert!(read("").is_err());
     }
 }

@@ -4,16 +4,37 @@
 //! anything else than they do. Draft-07 is what TOML editors understand.
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::config::{Config, KEYS};
+use super::sweep::FIXED;
 use crate::catalog::Catalog;
-use crate::{aggregators, attacks, datasets, models, partitions, poisons, preaggregators};
+use crate::{
+    aggregators, attacks, datasets, models, partitions, poisons, preaggregators, systems, threats,
+};
 
 /// The schema of an experiment file.
 pub fn schema() -> Schema {
-    SchemaSettings::draft07().into_generator().into_root_schema_for::<Config>()
+    SchemaSettings::draft07()
+        .with_transform(RecursiveTransform(without_null))
+        .into_generator()
+        .into_root_schema_for::<Config>()
+}
+
+/// Says of a value that may be left out nothing about null, which TOML does not have.
+fn without_null(schema: &mut Schema) {
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
+    }
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
 }
 
 /// The schema as it is kept in `byzlab.schema.json`.
@@ -35,12 +56,12 @@ pub(super) fn model(generator: &mut SchemaGenerator) -> Schema {
     choice(generator, &models::CATALOG)
 }
 
-pub(super) fn system(_: &mut SchemaGenerator) -> Schema {
-    with_default(any_choice(), "central")
+pub(super) fn system(generator: &mut SchemaGenerator) -> Schema {
+    with_default(choice(generator, &systems::CATALOG), "central")
 }
 
-pub(super) fn placement(_: &mut SchemaGenerator) -> Schema {
-    with_default(any_choice(), "first")
+pub(super) fn placement(generator: &mut SchemaGenerator) -> Schema {
+    with_default(choice(generator, &threats::CATALOG), "first")
 }
 
 pub(super) fn rule(generator: &mut SchemaGenerator) -> Schema {
@@ -69,7 +90,7 @@ pub(super) fn likes(_: &mut SchemaGenerator) -> Schema {
 
 /// Axes: arrays at dotted keys, or at keys in nested tables.
 pub(super) fn sweep(_: &mut SchemaGenerator) -> Schema {
-    let swept = KEYS.iter().filter(|key| !["schema", "seeds"].contains(key));
+    let swept = KEYS.iter().filter(|key| !FIXED.contains(key));
     let axes: Map<String, Value> =
         swept.map(|key| ((*key).to_owned(), json!({ "type": "array", "minItems": 1 }))).collect();
     json_schema!({
@@ -162,5 +183,74 @@ fn move_references(value: &mut Value, prefix: &str) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| move_references(item, prefix)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::SECTIONS;
+    use super::*;
+
+    /// The dotted keys of the schema, sections resolved.
+    fn keys_of(schema: &Schema) -> Vec<String> {
+        let properties = |schema: &Value| schema["properties"].as_object().unwrap().clone();
+        let mut keys = Vec::new();
+        for (name, property) in properties(schema.as_value()) {
+            let reference = property.pointer("/allOf/0/$ref").and_then(Value::as_str);
+            match reference.and_then(|reference| schema.pointer(&reference[1..])) {
+                Some(section) => {
+                    assert!(SECTIONS.contains(&name.as_str()), "{name} is missing in SECTIONS");
+                    keys.extend(properties(section).keys().map(|key| format!("{name}.{key}")));
+                }
+                None => keys.push(name),
+            }
+        }
+        keys.retain(|key| key != "sweep");
+        keys
+    }
+
+    #[test]
+    fn the_list_of_keys_is_that_of_the_structs() {
+        let mut listed: Vec<String> = KEYS.iter().map(ToString::to_string).collect();
+        listed.sort();
+        let mut declared = keys_of(&schema());
+        declared.sort();
+        assert_eq!(listed, declared);
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        let schema = schema();
+        for key in keys_of(&schema).iter().filter(|key| !key.contains('.')) {
+            let pointer = format!("/properties/{key}/description");
+            assert!(schema.pointer(&pointer).is_some(), "{key} has no description");
+        }
+    }
+
+    #[test]
+    fn members_offer_their_name_and_their_parameters() {
+        let schema = schema();
+        let rule = &schema.as_value()["definitions"]["Aggregation"]["properties"]["rule"];
+        let entry = aggregators::CATALOG.entries[0].name;
+        assert_eq!(rule["oneOf"][0]["enum"][0], entry);
+        let parameters = &rule["oneOf"][1]["properties"][entry];
+        assert_eq!(parameters["additionalProperties"], false);
+        assert!(parameters.get("$schema").is_none());
+    }
+
+    #[test]
+    fn definitions_of_members_do_not_mix() {
+        let mut generator = SchemaSettings::draft07().into_generator();
+        let part = |words: &str| {
+            json_schema!({
+                "properties": { "kind": { "$ref": "#/$defs/Kind" } },
+                "$defs": { "Kind": { "enum": [words] } },
+            })
+        };
+        let first = embedded(&mut generator, "one", part("a"));
+        embedded(&mut generator, "two", part("b"));
+        assert_eq!(first.as_value()["properties"]["kind"]["$ref"], "#/definitions/one.Kind");
+        assert_eq!(generator.definitions()["one.Kind"]["enum"][0], "a");
+        assert_eq!(generator.definitions()["two.Kind"]["enum"][0], "b");
     }
 }

@@ -40,6 +40,12 @@ impl Part {
     pub(super) fn range(&self) -> Range<usize> {
         self.start..self.start + self.text.len()
     }
+
+    /// The nearest byte of this part, at or before `place` in the whole text, where it can be cut.
+    fn cut(&self, place: usize) -> usize {
+        let place = place.saturating_sub(self.start).min(self.text.len());
+        (0..=place).rev().find(|&place| self.text.is_char_boundary(place)).unwrap_or(0)
+    }
 }
 
 impl Source {
@@ -55,7 +61,7 @@ impl Source {
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let place = error.valid_up_to();
-            let line = 1 + bytes[..place].iter().filter(|&&byte| byte == b'\n').count();
+            let line = bytes[..place].split(|&byte| byte == b'\n').count();
             let byte = bytes[place];
             ConfigError::new(format!("{path}:{line}: byte {byte:#04x} is not UTF-8 text"))
                 .help("name a TOML file")
@@ -97,6 +103,17 @@ impl Source {
         self.overrides.iter().map(|part| part.text)
     }
 
+    /// What stands at `span`, within one part.
+    pub fn text_at(&self, span: Range<usize>) -> &str {
+        let part = self.part_at(span.start);
+        let [start, end] = [span.start, span.end].map(|place| part.cut(place));
+        &part.text[start..end.max(start)]
+    }
+
+    fn part_at(&self, place: usize) -> &Part {
+        self.overrides.iter().rfind(|part| part.start <= place).unwrap_or(&self.file)
+    }
+
     pub(super) fn file_part(&self) -> &Part {
         &self.file
     }
@@ -127,10 +144,9 @@ impl Source {
 
     /// Adds the line that `span` begins on.
     fn point<'a>(&'a self, group: Group<'a>, span: Range<usize>) -> Group<'a> {
-        let part = self.overrides.iter().rfind(|part| part.start <= span.start);
-        let part = part.unwrap_or(&self.file);
-        let start = boundary(part.text, span.start - part.start);
-        let end = boundary(part.text, (span.end.max(span.start)) - part.start).max(start);
+        let part = self.part_at(span.start);
+        let start = part.cut(span.start);
+        let end = part.cut(span.end).max(start);
         let line_start = part.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = part.text[start..].find('\n').map_or(part.text.len(), |at| start + at);
         let line = &part.text[line_start..line_end];
@@ -143,8 +159,38 @@ impl Source {
     }
 }
 
-/// The nearest place at or before `place` where `text` can be cut.
-fn boundary(text: &str, place: usize) -> usize {
-    let place = place.min(text.len());
-    (0..=place).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_fall_into_their_part() {
+        let source = Source::new("a.toml", "één\n".as_bytes()).unwrap().set("b=1").seeds(&[2]);
+        assert_eq!(source.text_at(0..2), "é");
+        let start = source.override_parts()[0].start;
+        assert_eq!(source.text_at(start..start + 1), "b");
+        let start = source.override_parts()[1].start;
+        assert_eq!(source.text_at(start..start + 100), "seeds = [2]");
+        assert_eq!(source.overrides().collect::<Vec<_>>(), ["b=1", "seeds = [2]"]);
+        assert_eq!(source.file(), "één\n");
+    }
+
+    #[test]
+    fn any_span_can_be_shown() {
+        let source = Source::new("a.toml", "é = [\n1,\n]\n".as_bytes()).unwrap().set("");
+        for start in 0..20 {
+            for end in 0..20 {
+                source.render(&ConfigError::new("wrong").at(start..end), false);
+            }
+        }
+        let far = ConfigError::new("wrong").at(usize::MAX..usize::MAX);
+        assert!(source.render(&far, false).contains("--set"));
+    }
+
+    #[test]
+    fn a_span_over_lines_is_shown_on_its_first() {
+        let source = Source::new("a.toml", b"a = [\n1,\n]\n").unwrap();
+        let shown = source.render(&ConfigError::new("wrong").at(4..11), false);
+        assert!(shown.contains("a.toml:1:5") && !shown.contains("2 |"), "{shown}");
+    }
 }

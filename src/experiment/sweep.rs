@@ -3,13 +3,17 @@
 use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 
-use super::config::{Config, ERRORS_MAX};
+use super::config::Config;
 use super::document::{Document, Key, Value, to_json};
+use super::read::{self, ERRORS_MAX};
 use super::source::Source;
 use crate::catalog::ConfigError;
 
 /// The most cells that one experiment may have.
 pub const CELLS_MAX: usize = 100_000;
+
+/// Keys that are one and the same for all cells.
+pub(super) const FIXED: [&str; 4] = ["schema", "name", "question", "seeds"];
 
 /// One run of an experiment.
 #[derive(Debug, Clone)]
@@ -41,6 +45,13 @@ impl Sweep {
     ///
     /// Errors of all cells come at once, but each only once and at most some twenty.
     pub fn read(source: &Source) -> Result<Vec<Cell>, Vec<ConfigError>> {
+        Sweep::cells(source).map_err(|mut errors| {
+            errors.sort_by_key(|error| error.span.as_ref().map_or(0, |span| span.start));
+            errors
+        })
+    }
+
+    fn cells(source: &Source) -> Result<Vec<Cell>, Vec<ConfigError>> {
         let mut base = Document::read(source)?;
         let mut errors = Vec::new();
         let mut axes = Vec::new();
@@ -57,7 +68,7 @@ impl Sweep {
         }
         if !errors.is_empty() {
             // What is wrong beside the sweep is told with it.
-            errors.extend(Config::read(&base).err().unwrap_or_default());
+            errors.extend(read::config(base).err().unwrap_or_default());
             return Err(errors);
         }
         Sweep { base, axes }.expand()
@@ -68,12 +79,16 @@ impl Sweep {
         let mut cells = Vec::new();
         let mut errors: Vec<ConfigError> = Vec::new();
         for index in 0..combinations {
-            let (swept, document) = self.combination(index);
-            match document.and_then(|document| Config::read(&document)) {
+            let picked = self.combination(index);
+            match self.document(&picked).and_then(read::config) {
                 Ok(config) if errors.is_empty() => {
                     self.combinations(config.seeds.len())?;
+                    let swept = || {
+                        let json = |value: &Value| to_json(value.get_ref());
+                        picked.iter().map(|(key, value)| (key.name.clone(), json(value))).collect()
+                    };
                     cells.extend(config.seeds.iter().map(|&seed| Cell {
-                        swept: swept.clone(),
+                        swept: swept(),
                         seed,
                         config: config.clone(),
                     }));
@@ -112,11 +127,8 @@ impl Sweep {
         }])
     }
 
-    /// The values of one combination and the document that they make.
-    fn combination(
-        &self,
-        index: usize,
-    ) -> (Vec<(String, Json)>, Result<Document, Vec<ConfigError>>) {
+    /// The value of each axis in one combination.
+    fn combination(&self, index: usize) -> Vec<(&Key, &Value)> {
         let mut rest = index;
         let mut picked: Vec<(&Key, &Value)> = Vec::new();
         for axis in self.axes.iter().rev() {
@@ -124,10 +136,16 @@ impl Sweep {
             rest /= axis.values.len();
         }
         picked.reverse();
+        picked
+    }
+
+    /// The base with these values in it.
+    fn document(&self, picked: &[(&Key, &Value)]) -> Result<Document, Vec<ConfigError>> {
         let mut document = self.base.clone();
-        let set = picked.iter().try_for_each(|(key, value)| document.set(key, (*value).clone()));
-        let swept = picked.iter().map(|(key, value)| (key.name.clone(), to_json(value.get_ref())));
-        (swept.collect(), set.map(|()| document).map_err(|error| vec![error]))
+        for (key, value) in picked {
+            document.set(key, (*value).clone()).map_err(|error| vec![error])?;
+        }
+        Ok(document)
     }
 }
 
@@ -157,11 +175,10 @@ fn find_axes(
 }
 
 fn check_axis(key: &Key, values: usize) -> Result<(), ConfigError> {
-    if ["seeds", "schema"].contains(&key.name.as_str()) {
+    if FIXED.contains(&key.name.as_str()) {
         let error = ConfigError::new(format!("`{}` cannot be swept", key.name));
-        return Err(error
-            .at(key.span.clone())
-            .help("every experiment is run with each of its `seeds`, which stand at its top"));
+        let help = "it belongs to the whole experiment, which is run with each of its `seeds`";
+        return Err(error.at(key.span.clone()).help(help));
     }
     key.known()?;
     if values == 0 {
@@ -201,7 +218,7 @@ fn clash<'a>(axis: &Key, others: impl IntoIterator<Item = &'a Key>) -> Option<Co
             return None;
         };
         let message = format!("`{name}` cannot be swept beside `{other_name}`: {reason}");
-        let help = "sweep over whole values, as in \"threat.attack\" = [{ … }, { … }]";
+        let help = "take one of them out, or sweep over whole values";
         Some(ConfigError::new(message).at(axis.span.clone()).help(help))
     })
 }
@@ -238,4 +255,55 @@ fn assignments(entries: &serde_json::Map<String, Json>) -> impl Iterator<Item = 
 
 fn labels(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_short() {
+        for (value, expected) in [
+            (json!("none"), "none"),
+            (json!({ "krum": {} }), "krum"),
+            (json!({ "inner_product": { "epsilon": 4.0 } }), "inner_product(epsilon=4)"),
+            (json!({ "a": { "x": 0.25, "y": [1, 2] } }), "a(x=0.25, y=[1, 2])"),
+            (json!({ "a": 1, "b": true }), "{a=1, b=true}"),
+            (json!(0.5), "0.5"),
+            (json!(13), "13"),
+        ] {
+            assert_eq!(label(&value), expected);
+        }
+    }
+
+    fn key(name: &str) -> Key {
+        Key { name: name.to_owned(), span: 0..0 }
+    }
+
+    #[test]
+    fn which_keys_clash() {
+        for (axis, other, clashes) in [
+            ("training.momentum", "training.batch", false),
+            ("threat.attack", "threat.poison", false),
+            ("threat.attack", "threat.attack", true),
+            ("threat.attack", "threat.attack.inner_product.epsilon", true),
+            ("threat.attack.a.x", "threat.attack.a.y", false),
+            ("threat.attack.a.x", "threat.attack.b.x", true),
+            ("aggregation.rule", "aggregation.like", true),
+            ("aggregation.before", "aggregation.like", true),
+            ("training.batch", "training.batches", false),
+        ] {
+            assert_eq!(clash(&key(axis), [&key(other)]).is_some(), clashes, "{axis} {other}");
+            assert_eq!(clash(&key(other), [&key(axis)]).is_some(), clashes, "{other} {axis}");
+        }
+    }
+
+    #[test]
+    fn an_override_ends_the_sweeps_below_it() {
+        assert!(ends(&key("threat.attack"), &key("threat.attack.a.x")));
+        assert!(ends(&key("aggregation.like"), &key("aggregation.rule")));
+        assert!(!ends(&key("threat.attack.a.x"), &key("threat.attack")));
+    }
 }
