@@ -3,6 +3,8 @@
 //! Members decode bytes that they are handed and never look for a file themselves; who hands
 //! them over has found the file, and checks it while it is read.
 
+mod digits;
+
 use std::fmt::Debug;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::dataset::{Samples, Shape, Split};
 
 /// All data sets.
-pub static CATALOG: Catalog<dyn Dataset> = Catalog { kind: "data set", entries: &[] };
+pub static CATALOG: Catalog<dyn Dataset> = Catalog { kind: "data set", entries: &[&digits::ENTRY] };
 
 /// A labelled data set with a training and a test split.
 pub trait Dataset: Debug + Send + Sync {
