@@ -2,8 +2,9 @@
 //!
 //! 28 x 28 grey pixels, ten classes, 10,000 + 2,000 images unless told otherwise. Every class is
 //! equally frequent, up to one sample. Pixels come out as `(pixel / 255 - 0.135) / 0.5`: mean 0,
-//! standard deviation 0.53. At deviation 1, softmax regression with a learning rate of 0.3 and
-//! batches of 25 swings by several points; at this scale it does not.
+//! standard deviation 0.53. At deviation 1, softmax regression on one machine, with a learning
+//! rate of 0.3 and batches of 25, is unsteady and near 84 % after 600 steps; at this scale it is
+//! near 87 %.
 //!
 //! Each digit has three or four styles, written down as pen strokes. For one image the procedure
 //! takes a style, moves its points, draws smooth curves through them, bends the sheet, squeezes,
