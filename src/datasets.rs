@@ -3,6 +3,7 @@
 //! Members decode bytes that they are handed and never look for a file themselves; who hands
 //! them over has found the file, and checks it while it is read.
 
+mod digits;
 mod idx;
 mod manifest;
 mod mnist;
@@ -18,7 +19,8 @@ use crate::catalog::Catalog;
 use crate::dataset::{Samples, Shape, Split};
 
 /// All data sets.
-pub static CATALOG: Catalog<dyn Dataset> = Catalog { kind: "data set", entries: &[&mnist::ENTRY] };
+pub static CATALOG: Catalog<dyn Dataset> =
+    Catalog { kind: "data set", entries: &[&digits::ENTRY, &mnist::ENTRY] };
 
 /// A labelled data set with a training and a test split.
 pub trait Dataset: Debug + Send + Sync {
