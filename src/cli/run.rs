@@ -229,8 +229,9 @@ struct Telling<'a> {
 impl<'a> Telling<'a> {
     fn new(experiment: &'a Experiment, options: &'a Options, json: bool) -> Self {
         let bar = if std::io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} cells  {elapsed}  {msg}")
-                .expect("the template is sound");
+            let style =
+                ProgressStyle::with_template("{bar:30} {pos}/{len} cells  {elapsed}  {msg}")
+                    .expect("the template is sound");
             ProgressBar::new(experiment.cells.len() as u64).with_style(style)
         } else {
             ProgressBar::hidden()

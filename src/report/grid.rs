@@ -98,19 +98,21 @@ struct Axes {
 impl Axes {
     fn of(result: &CellResult) -> Self {
         let count = result.swept.len();
-        let starting = |start: &str| result.swept.iter().position(|(key, _)| key.starts_with(start));
+        let starting =
+            |start: &str| result.swept.iter().position(|(key, _)| key.starts_with(start));
         let threat = starting("threat");
-        let row =
-            starting("aggregation").or_else(|| (0..count).find(|&axis| Some(axis) != threat));
+        let row = starting("aggregation").or_else(|| (0..count).find(|&axis| Some(axis) != threat));
         let column = threat.or_else(|| (0..count).find(|&axis| Some(axis) != row));
         Axes { row, column }
     }
 
     /// What the other axes are.
     fn title(&self, result: &CellResult) -> String {
-        let others = result.swept.iter().enumerate().filter(|(axis, _)| {
-            Some(*axis) != self.row && Some(*axis) != self.column
-        });
+        let others = result
+            .swept
+            .iter()
+            .enumerate()
+            .filter(|(axis, _)| Some(*axis) != self.row && Some(*axis) != self.column);
         let named: Vec<String> =
             others.map(|(_, (key, value))| format!("{key} = {value}")).collect();
         named.join(", ")
@@ -135,11 +137,8 @@ pub(super) mod tests {
 
     /// A result in a sweep of partition, rule and attack.
     pub(crate) fn result(partition: &str, rule: &str, attack: &str, accuracy: f64) -> CellResult {
-        let swept = [
-            ("data.partition", partition),
-            ("aggregation.rule", rule),
-            ("threat.attack", attack),
-        ];
+        let swept =
+            [("data.partition", partition), ("aggregation.rule", rule), ("threat.attack", attack)];
         CellResult {
             swept: swept.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
             seed: 1,
