@@ -1,6 +1,11 @@
 //! Aggregation rules: many updates in, one out.
 
+mod krum;
 mod mean;
+mod median;
+mod multi_krum;
+mod scores;
+mod trimmed_mean;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -13,8 +18,16 @@ use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 
 /// All aggregation rules.
-pub static CATALOG: Catalog<dyn Aggregator, Claims> =
-    Catalog { kind: "aggregator", entries: &[&mean::ENTRY] };
+pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
+    kind: "aggregator",
+    entries: &[
+        &mean::ENTRY,
+        &median::ENTRY,
+        &trimmed_mean::ENTRY,
+        &krum::ENTRY,
+        &multi_krum::ENTRY,
+    ],
+};
 
 /// Combines the updates of one round into one.
 ///
@@ -143,6 +156,25 @@ pub enum AggregateError {
         /// What does not fit.
         message: String,
     },
+}
+
+impl AggregateError {
+    /// Refuses for `rule` what has no honest majority: it needs `n > 2f`.
+    pub(crate) fn unless_majority(
+        rule: &'static str,
+        rows: usize,
+        byzantine: usize,
+    ) -> Result<(), AggregateError> {
+        let twice = byzantine.saturating_mul(2);
+        if rows == 0 {
+            Err(AggregateError::Empty { rule })
+        } else if rows <= twice {
+            let bound = format!("n > 2f = {twice}");
+            Err(AggregateError::TooFew { rule, bound, rows, byzantine })
+        } else {
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,1 +1,9 @@
 //! Kernels: the loops over rows and columns that rules and attacks share.
+//!
+//! All of them are pure, single-threaded and total: NaN and infinity have a defined place, and
+//! the order of every sum depends on the shape alone. The vector instructions are chosen when
+//! the program runs, so bits may differ between types of processor and nowhere else.
+
+pub mod columns;
+pub mod distances;
+pub mod means;

@@ -1,5 +1,7 @@
 //! Pre-aggregators: updates in, updates out, before a rule; and the chain that ends in a rule.
 
+mod nearest_neighbour_mixing;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use crate::catalog::Catalog;
 
 /// All pre-aggregators.
 pub static CATALOG: Catalog<dyn PreAggregator, Claims> =
-    Catalog { kind: "pre-aggregator", entries: &[] };
+    Catalog { kind: "pre-aggregator", entries: &[&nearest_neighbour_mixing::ENTRY] };
 
 /// Transforms the updates of one round before a rule sees them.
 pub trait PreAggregator: Debug + Send + Sync {

@@ -1,0 +1,178 @@
+//! Multi-Krum: the mean of the rows with the best Krum scores.
+//!
+//! `F(x) = Σ w_i x_i` over the `keep` rows of least score `s_i = Σ ‖x_i - x_j‖²`, the sum over the
+//! `n - f - 2` rows nearest to i; equal scores go to the rows of the lowest senders.
+//!
+//! The paper leaves `keep` open between 1 (Krum) and n (the mean) and runs its experiments with
+//! `n - f`, as many as are honest; so do `ByzFL` and this rule unless `keep` is given. Libraries
+//! differ in the rest as they do for Krum: `neighbours`, `distance` and `tolerance` say which is
+//! meant. Flower's newer strategy weights the kept rows by sample counts that their senders
+//! declare (`weighting = "samples"`): then a liar who is kept also names its own weight.
+//!
+//! Fails, like Krum, against liars inside the honest spread: with `keep = n - f` such liars are
+//! averaged in place of the honest rows farthest out. A `keep` above `n - f` always averages
+//! liars, if all f are there.
+//!
+//! Reference: Blanchard, El Mhamdi, Guerraoui, Stainer, Machine Learning with Adversaries:
+//! Byzantine Tolerant Gradient Descent, NIPS 2017.
+
+use std::sync::Arc;
+
+use ndarray::{Array1, ArrayView2};
+use schemars::{JsonSchema, schema_for};
+use serde::{Deserialize, Serialize};
+
+use super::mean::{Weighting, weighted_sum};
+use super::scores::{Distance, Neighbours, Scoring, Tolerance, best};
+use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
+use crate::catalog::{ConfigError, Entry};
+
+/// The catalog's row.
+pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
+    name: "multi_krum",
+    summary: "the mean of the n - f updates with the best Krum scores",
+    reference: "Blanchard et al., NIPS 2017",
+    source: include_str!("multi_krum.rs"),
+    claims: Claims {
+        permutation_invariant: true,
+        translation_equivariant: true,
+        scale_equivariant: true,
+        tolerates: |rows| Some(rows.checked_sub(3)? / 2),
+        robust: true,
+        remembers: Remembers::Nothing,
+        uses_byzantine: true,
+        uses_samples: false,
+    },
+    parameters: || schema_for!(MultiKrum),
+    build: |parameters| parameters.build::<dyn Aggregator, MultiKrum>(MultiKrum::checked),
+};
+
+/// Parameters of Multi-Krum.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct MultiKrum {
+    /// How many rows are averaged, at least 1. Absent (default): n - f.
+    keep: Option<usize>,
+    /// How many other rows a score counts: `paper` n - f - 2 (default), `inclusive` n - f - 1.
+    neighbours: Neighbours,
+    /// What a score sums: `squared` (default), `plain` or `fourth` powers of distances.
+    distance: Distance,
+    /// For which n it runs: `paper` n >= 2f + 3 (default), `majority` n > 2f, `none` any.
+    tolerance: Tolerance,
+    /// What each kept row counts: `uniform` (default), or its declared number of `samples`.
+    weighting: Weighting,
+}
+
+impl MultiKrum {
+    fn checked(self) -> Result<Arc<dyn Aggregator>, ConfigError> {
+        if self.keep == Some(0) {
+            return Err(ConfigError::new("`keep` is 0, but at least 1 row must be averaged")
+                .help("leave it out to keep n - f"));
+        }
+        Ok(Arc::new(self))
+    }
+
+    fn scoring(&self) -> Scoring {
+        Scoring { neighbours: self.neighbours, distance: self.distance, tolerance: self.tolerance }
+    }
+
+    /// How many rows are averaged.
+    fn kept(&self, rows: usize, byzantine: usize) -> usize {
+        self.keep.unwrap_or(rows.saturating_sub(byzantine))
+    }
+
+    /// The weights of the `chosen` rows among all, summing to 1.
+    fn weights(
+        &self,
+        chosen: &[usize],
+        rows: usize,
+        context: &Context<'_>,
+    ) -> Result<Array1<f32>, AggregateError> {
+        let declared = self.weighting.weights(ENTRY.name, rows, context)?;
+        let total: f64 = chosen.iter().map(|&row| f64::from(declared[row])).sum();
+        let mut weights = Array1::zeros(rows);
+        for &row in chosen {
+            // Where all that were chosen declare no samples, they count alike.
+            let share = if total > 0.0 {
+                f64::from(declared[row]) / total
+            } else {
+                1.0 / chosen.len() as f64
+            };
+            weights[row] = share as f32;
+        }
+        Ok(weights)
+    }
+}
+
+impl Aggregator for MultiKrum {
+    fn admits(&self, rows: usize, byzantine: usize) -> Result<(), AggregateError> {
+        self.scoring().admits(ENTRY.name, rows, byzantine)?;
+        let keep = self.kept(rows, byzantine);
+        if (1..=rows).contains(&keep) {
+            return Ok(());
+        }
+        let message = match self.keep {
+            Some(keep) => format!("cannot keep = {keep} of n = {rows} updates"),
+            None => format!("n - f leaves nothing to keep of n = {rows} with f = {byzantine}"),
+        };
+        Err(AggregateError::Unfit { rule: ENTRY.name, message })
+    }
+
+    fn aggregate(
+        &self,
+        updates: ArrayView2<'_, f32>,
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError> {
+        let rows = updates.nrows();
+        self.admits(rows, context.byzantine)?;
+        let scores = self.scoring().scores(updates, context.byzantine);
+        let chosen = best(&scores, self.kept(rows, context.byzantine));
+        let weights = self.weights(&chosen, rows, context)?;
+        Ok(Aggregate { vector: weighted_sum(updates, &weights), weights: Some(weights) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+    use crate::aggregators::tests::aggregate_with;
+
+    /// Scores with f = 1, three neighbours each: 14, 6, 6, 6, 14, far.
+    fn line() -> Array2<f32> {
+        array![[1.0], [2.0], [3.0], [4.0], [5.0], [50.0]]
+    }
+
+    #[test]
+    fn averages_the_best_scores() {
+        let result = aggregate_with(&MultiKrum::default(), &line(), 1, None).unwrap();
+        assert_eq!(result.vector, array![3.0]);
+        assert_eq!(result.weights, Some(array![0.2, 0.2, 0.2, 0.2, 0.2, 0.0]));
+        let two = MultiKrum { keep: Some(2), ..MultiKrum::default() };
+        assert_eq!(aggregate_with(&two, &line(), 1, None).unwrap().vector, array![2.5]);
+    }
+
+    #[test]
+    fn declared_samples_weight_the_kept() {
+        let rule =
+            MultiKrum { keep: Some(2), weighting: Weighting::Samples, ..MultiKrum::default() };
+        let result = aggregate_with(&rule, &line(), 1, Some(&[9, 3, 1, 9, 9, 9])).unwrap();
+        assert_eq!(result.vector, array![2.25]);
+        let silent = aggregate_with(&rule, &line(), 1, Some(&[9, 0, 0, 9, 9, 9])).unwrap();
+        assert_eq!(silent.vector, array![2.5]);
+    }
+
+    #[test]
+    fn impossible_numbers_are_refused() {
+        let nothing = MultiKrum { keep: Some(0), ..MultiKrum::default() }.checked().unwrap_err();
+        assert_eq!(nothing.message, "`keep` is 0, but at least 1 row must be averaged");
+        let seven = MultiKrum { keep: Some(7), ..MultiKrum::default() };
+        let error = aggregate_with(&seven, &line(), 1, None).unwrap_err();
+        assert_eq!(error.to_string(), "multi_krum: cannot keep = 7 of n = 6 updates");
+        let any = MultiKrum { tolerance: Tolerance::None, ..MultiKrum::default() };
+        let error = aggregate_with(&any, &line(), 6, None).unwrap_err();
+        let text = "multi_krum: n - f leaves nothing to keep of n = 6 with f = 6";
+        assert_eq!(error.to_string(), text);
+    }
+}

@@ -1,0 +1,150 @@
+//! The text of an experiment, and how its errors are shown.
+//!
+//! An experiment is a file and perhaps a few overrides from the command line. They count as one
+//! text, in which the parts follow each other line by line, so that one span says both which
+//! part is meant and where in it.
+
+use std::ops::Range;
+
+use annotate_snippets::renderer::DEFAULT_TERM_WIDTH;
+use annotate_snippets::{
+    AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
+};
+
+use crate::catalog::{ConfigError, keep};
+
+/// The largest file that is read, in bytes. A config is a page of text; what is larger is some
+/// other file, named by mistake.
+pub const BYTES_MAX: usize = 1 << 20;
+
+/// A file and the overrides that follow it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    file: Part,
+    overrides: Vec<Part>,
+}
+
+/// One piece of the text.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// Where it comes from: a path, or the option that it was given with.
+    pub(super) origin: String,
+    /// What was written.
+    pub(super) text: &'static str,
+    /// Where it begins in the whole text.
+    pub(super) start: usize,
+}
+
+impl Part {
+    /// The bytes of the whole text that it covers.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.start + self.text.len()
+    }
+}
+
+impl Source {
+    /// The bytes of the file at `path`, which is only named here and not opened.
+    ///
+    /// Refuses more than [`BYTES_MAX`] bytes, and bytes that are not UTF-8.
+    pub fn new(path: impl Into<String>, bytes: &[u8]) -> Result<Self, ConfigError> {
+        let path = path.into();
+        if bytes.len() > BYTES_MAX {
+            let message = format!("{path} has {} bytes, which is no config", bytes.len());
+            return Err(ConfigError::new(message)
+                .help(format!("name a TOML file of at most {BYTES_MAX} bytes")));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let place = error.valid_up_to();
+            let line = 1 + bytes[..place].iter().filter(|&&byte| byte == b'\n').count();
+            let byte = bytes[place];
+            ConfigError::new(format!("{path}:{line}: byte {byte:#04x} is not UTF-8 text"))
+                .help("name a TOML file")
+        })?;
+        let file = Part { origin: path, text: keep(text), start: 0 };
+        Ok(Source { file, overrides: Vec::new() })
+    }
+
+    /// The same with `--set key=value` after it: the value replaces what the file says, before
+    /// the sweep is expanded, and ends the sweep over that key.
+    ///
+    /// The value is TOML, or JSON if it is no TOML, or else a word that needs no quotes. What is
+    /// wrong with it is told when the source is read.
+    #[must_use]
+    pub fn set(self, assignment: &str) -> Self {
+        self.with("--set", assignment)
+    }
+
+    /// The same with `--seeds`: these seeds in place of the file's.
+    #[must_use]
+    pub fn seeds(self, seeds: &[u64]) -> Self {
+        self.with("--seeds", &format!("seeds = {seeds:?}"))
+    }
+
+    fn with(mut self, origin: &str, assignment: &str) -> Self {
+        let before = self.overrides.last().unwrap_or(&self.file);
+        let start = before.range().end + 1;
+        self.overrides.push(Part { origin: origin.to_owned(), text: keep(assignment), start });
+        self
+    }
+
+    /// The file as written, without overrides.
+    pub fn file(&self) -> &str {
+        self.file.text
+    }
+
+    /// The overrides in the order given, each as `key=value`.
+    pub fn overrides(&self) -> impl Iterator<Item = &str> {
+        self.overrides.iter().map(|part| part.text)
+    }
+
+    pub(super) fn file_part(&self) -> &Part {
+        &self.file
+    }
+
+    pub(super) fn override_parts(&self) -> &[Part] {
+        &self.overrides
+    }
+
+    /// All of `errors`, one below the other.
+    pub fn render_all(&self, errors: &[ConfigError], colour: bool) -> String {
+        let shown: Vec<String> = errors.iter().map(|error| self.render(error, colour)).collect();
+        shown.join("\n\n")
+    }
+
+    /// `error` with its place (file, line, column), the line with a caret below, and the advice.
+    pub fn render(&self, error: &ConfigError, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let title = Level::ERROR.primary_title(error.message.as_str());
+        let mut group = match error.span.clone().filter(|span| *span != (0..0)) {
+            Some(span) => self.point(Group::with_title(title), span),
+            None => title.element(Origin::path(self.file.origin.as_str())),
+        };
+        if let Some(help) = &error.help {
+            group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
+        }
+        renderer.term_width(DEFAULT_TERM_WIDTH).render(&[group])
+    }
+
+    /// Adds the line that `span` begins on.
+    fn point<'a>(&'a self, group: Group<'a>, span: Range<usize>) -> Group<'a> {
+        let part = self.overrides.iter().rfind(|part| part.start <= span.start);
+        let part = part.unwrap_or(&self.file);
+        let start = boundary(part.text, span.start - part.start);
+        let end = boundary(part.text, (span.end.max(span.start)) - part.start).max(start);
+        let line_start = part.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = part.text[start..].find('\n').map_or(part.text.len(), |at| start + at);
+        let line = &part.text[line_start..line_end];
+        let number = 1 + part.text[..line_start].matches('\n').count();
+        group.element(
+            Snippet::source(line).path(part.origin.as_str()).line_start(number).annotation(
+                AnnotationKind::Primary.span(start - line_start..end.min(line_end) - line_start),
+            ),
+        )
+    }
+}
+
+/// The nearest place at or before `place` where `text` can be cut.
+fn boundary(text: &str, place: usize) -> usize {
+    let place = place.min(text.len());
+    (0..=place).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
+}
