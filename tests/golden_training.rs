@@ -209,12 +209,14 @@ fn golden() -> Vec<Run> {
 /// The first training images, or a note that there are none.
 fn images() -> Option<Images> {
     let folders = folders();
-    let Some(folder) = folders.iter().find(|folder| folder.is_dir()) else {
-        eprintln!("skipped: MNIST is not in {folders:?}");
+    let files = ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"];
+    let complete = |folder: &&PathBuf| files.iter().all(|file| folder.join(file).is_file());
+    let Some(folder) = folders.iter().find(complete) else {
+        eprintln!("skipped: {} are not in {folders:?}", files.join(" and "));
         return None;
     };
-    let images = unpack(&folder.join("train-images-idx3-ubyte.gz"), 16 + 400 * FEATURES);
-    let labels = unpack(&folder.join("train-labels-idx1-ubyte.gz"), 8 + 400);
+    let images = unpack(&folder.join(files[0]), 16 + 400 * FEATURES);
+    let labels = unpack(&folder.join(files[1]), 8 + 400);
     assert_eq!(images[..4], [0, 0, 8, 3]);
     assert_eq!(labels[..4], [0, 0, 8, 1]);
     Some(Images { pixels: images[16..].to_vec(), labels: labels[8..].to_vec() })
