@@ -18,7 +18,7 @@
 //! How hard it is, with the defaults: softmax regression reaches 89 % on the test split, a
 //! perceptron with 128 hidden units 97 %, the nearest neighbour in pixel distance 94 %; other
 //! seeds are within a point or two. Softmax regression by 13 honest workers with batches of 25,
-//! learning rate 0.3 and momentum 0.9 is at 88 % after 100 rounds. The nearest two of 2,000
+//! learning rate 0.3 and momentum 0.9 is at 87 % after 100 rounds. The nearest two of 2,000
 //! images are a fifth of the median distance apart. Drawing an image takes about 15 µs.
 //!
 //! Fails as a stand-in for data that people made: there are no writers, so no partition by
