@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::node::{NodeId, Round};
 use crate::runtime::coordinator::{Driver, DriverSettings};
 use crate::runtime::office::Office;
 use crate::runtime::participant::{Lines, Part, Participation};
-use crate::runtime::process::{Children, Recipe};
+use crate::runtime::process::{self, Children, Recipe};
 use crate::runtime::token::Tokens;
 use crate::runtime::{self, RunError, Seat};
 
@@ -75,8 +75,6 @@ pub fn coordinate(
         Some(recipe) => Some(start(recipe, &wanted, &coordination.tokens, &office)?),
         None => None,
     };
-    let children = Mutex::new(children);
-    let over = AtomicBool::new(false);
     let failure = Mutex::new(None);
     let work = |index: usize| {
         let plan = &cells[index].plan;
@@ -87,19 +85,16 @@ pub fn coordinate(
         };
         on_end(index, &end);
     };
-    let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                tend(&children, &failure, options);
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-        let result = runtime::local::for_each(pending, options.jobs, options.threads, work);
-        over.store(true, Ordering::Relaxed);
-        result
+    let gone = |seat: Seat, why: String| {
+        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(format!("the process of {seat} ended: {why}"));
+        options.stop.store(true, Ordering::Relaxed);
+    };
+    let (result, children) = process::tended(children, gone, || {
+        runtime::local::for_each(pending, options.jobs, options.threads, work)
     });
     office.close();
-    if let Some(children) = children.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(children) = children {
         children.end();
     }
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -125,21 +120,6 @@ fn start(
         })
         .collect();
     Children::start(recipe, secrets)
-}
-
-/// Starts children again that were killed; stops everything if one cannot take part at all.
-fn tend(children: &Mutex<Option<Children>>, failure: &Mutex<Option<String>>, options: &Options) {
-    let mut children = children.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(children) = children.as_mut() else { return };
-    let reason = match children.tend() {
-        Ok(gone) => gone.into_iter().next().filter(|(_, why)| !why.starts_with("signal")),
-        Err(error) => Some((Seat::Adversary, error.to_string())),
-    };
-    if let Some((seat, why)) = reason {
-        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.get_or_insert(format!("the process of {seat} ended: {why}"));
-        options.stop.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Runs one cell whose workers are at the other ends of the office's lines.

@@ -98,6 +98,13 @@ impl Plan {
         let threat = system
             .as_ref()
             .and_then(|system| problems.keep(planned_threat(config, system.value.workers(), seed)));
+        if let (Some(threat), Some(dataset)) = (&threat, &dataset)
+            && let Some(poison) = &threat.threat.poison
+        {
+            let place = config.threat.poison.as_ref().map(|choice| choice.span.clone());
+            let suits = poison.suits(dataset.value.shape());
+            problems.keep(suits.map_err(|error| error.at(place.unwrap_or_default())));
+        }
         if let (Some(system), Some(dataset)) = (&system, &dataset) {
             problems.keep(enough_samples(config, &*system.value, &*dataset.value));
         }

@@ -5,9 +5,14 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::token::{Tokens, to_text};
 use super::{RunError, Seat};
+
+/// Between two looks at the children.
+const TENDING: Duration = Duration::from_millis(100);
 
 /// How children are started.
 #[derive(Debug, Clone)]
@@ -74,8 +79,10 @@ impl Children {
         Ok(())
     }
 
-    /// Starts those again that died; says which are gone for good, with the end of their log.
-    pub fn tend(&mut self) -> Result<Vec<(Seat, String)>, RunError> {
+    /// Starts those again that were killed, as often as the recipe says, and leaves those gone
+    /// that were killed more often: the run goes on without them. Returns who ended by itself,
+    /// with the end of its log.
+    fn tend(&mut self) -> Result<Vec<(Seat, String)>, RunError> {
         let mut dead = Vec::new();
         for (&seat, running) in &mut self.running {
             if let Ok(Some(status)) = running.child.try_wait() {
@@ -85,14 +92,15 @@ impl Children {
         let mut gone = Vec::new();
         for (seat, starts, status) in dead {
             self.running.remove(&seat);
-            // A child that refused by itself would refuse again; one that was killed may go on.
-            let refused = status.code().is_some();
-            if starts <= self.recipe.respawn && !refused {
+            // Who ended by itself would do so again; who was killed may go on.
+            if status.code().is_some() {
+                let log = self.recipe.logs.join(format!("{seat}.log"));
+                gone.push((seat, format!("{status}: {}", last_line(&log))));
+            } else if starts <= self.recipe.respawn {
                 tracing::warn!("{seat} was killed ({status}); starting it again");
                 self.spawn(seat, starts)?;
             } else {
-                let log = self.recipe.logs.join(format!("{seat}.log"));
-                gone.push((seat, format!("{status}: {}", last_line(&log))));
+                tracing::warn!("{seat} was killed ({status}) and is left so");
             }
         }
         Ok(gone)
@@ -115,7 +123,7 @@ impl Children {
                 if !matches!(child.try_wait(), Ok(None)) {
                     break;
                 }
-                std::thread::sleep(std::time::Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(10));
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -127,6 +135,32 @@ impl Drop for Children {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Does `work` while the children are watched: those that were killed are started again, and
+/// `gone` is told of any that ended by itself, which means that it cannot take part.
+pub fn tended<T>(
+    children: Option<Children>,
+    gone: impl Fn(Seat, String) + Sync,
+    work: impl FnOnce() -> T,
+) -> (T, Option<Children>) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut children = children;
+            while let Some(watched) = children.as_mut().filter(|_| !over.load(Ordering::Relaxed)) {
+                match watched.tend() {
+                    Ok(ended) => ended.into_iter().for_each(|(seat, why)| gone(seat, why)),
+                    Err(error) => gone(Seat::Adversary, error.to_string()),
+                }
+                std::thread::sleep(TENDING);
+            }
+            children
+        });
+        let result = work();
+        over.store(true, Ordering::Relaxed);
+        (result, watch.join().ok().flatten())
+    })
 }
 
 /// Keeps Ctrl-C from reaching the children: the parent decides when they end.
