@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
+use crate::vector::view_slice;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -99,13 +100,15 @@ impl Weighting {
 
 /// `Σ w_i x_i`, in row order with `f64` sums, rounded once at the end.
 pub(super) fn weighted_sum(updates: ArrayView2<'_, f32>, weights: &Array1<f32>) -> Array1<f32> {
+    // Slices vectorise, iterators over strided rows do not.
+    let updates = updates.as_standard_layout();
     let mut sum = vec![0.0f64; updates.ncols()];
     for (row, &weight) in updates.rows().into_iter().zip(weights) {
         if weight == 0.0 {
             continue;
         }
         let weight = f64::from(weight);
-        for (sum, &value) in sum.iter_mut().zip(row) {
+        for (sum, &value) in sum.iter_mut().zip(view_slice(&row)) {
             *sum += weight * f64::from(value);
         }
     }
