@@ -3,6 +3,10 @@
 //! All of them are pure, single-threaded and total: NaN and infinity have a defined place, and
 //! the order of every sum depends on the shape alone. The vector instructions are chosen when
 //! the program runs, so bits may differ between types of processor and nowhere else.
+#![allow(
+    clippy::inline_always,
+    reason = "a loop is compiled for a processor only where it is inlined into what was chosen"
+)]
 
 pub mod columns;
 pub mod distances;

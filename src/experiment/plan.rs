@@ -434,8 +434,11 @@ fn planned_threat(
     })
 }
 
-/// The attack that a config asks for, and what it wrote if it used another library's name.
-fn attack(config: &Config) -> Result<Option<(Member<dyn Attack>, Option<Value>)>, ConfigError> {
+/// An attack, and what the config wrote if it used another library's name.
+type ChosenAttack = (Member<dyn Attack>, Option<Value>);
+
+/// The attack that a config asks for.
+fn attack(config: &Config) -> Result<Option<ChosenAttack>, ConfigError> {
     if let Some(like) = &config.threat.like {
         return Ok(Some((like::attack(like)?, Some(as_written(like)?))));
     }

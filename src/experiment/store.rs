@@ -325,10 +325,7 @@ fn open_cut(path: &Path, length: u64) -> Result<File, RunError> {
 }
 
 /// The seat that a checkpoint's name belongs to, among those of a cast.
-pub fn state_of<'a>(
-    states: &'a BTreeMap<String, MachineState>,
-    seat: Seat,
-) -> Option<&'a MachineState> {
+pub fn state_of(states: &BTreeMap<String, MachineState>, seat: Seat) -> Option<&MachineState> {
     states.get(&seat.to_string())
 }
 
