@@ -400,6 +400,13 @@ fn planned_threat(
         ))
         .at(config.span("threat.knowledge").unwrap_or_default()));
     }
+    if let Some((attack, _)) = attack.as_ref().filter(|_| corrupted > 0) {
+        let place = config.threat.attack.as_ref().or(config.threat.like.as_ref());
+        attack.value.admits(knowledge, workers, corrupted).map_err(|refusal| {
+            ConfigError::new(refusal.to_string())
+                .at(place.map_or(0..0, |choice| choice.span.clone()))
+        })?;
+    }
     let placed = placement
         .value
         .place(workers, corrupted, &mut run_stream(seed, Purpose::Placement))
