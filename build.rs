@@ -1,6 +1,28 @@
-//! Generates the messages and services of `proto/` without protoc.
+//! Generates the messages and services of `proto/` without protoc, and notes the commit.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use prost::Message as _;
+
+const PROTOCOL: &str = "proto/byzlab/v1/federation.proto";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
+    let files = protox::compile([PROTOCOL], ["proto"])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("federation.descriptor"), files.encode_to_vec())?;
+    tonic_prost_build::configure().bytes(".byzlab.v1.Chunk.data").compile_fds(files)?;
+
+    println!("cargo:rerun-if-changed=.git/HEAD");
+    println!("cargo:rustc-env=BYZLAB_COMMIT={}", commit().unwrap_or_else(|| "unknown".to_owned()));
+    println!("cargo:rustc-env=BYZLAB_TARGET={}", std::env::var("TARGET")?);
     Ok(())
+}
+
+/// The commit that is built, where the source is a checkout.
+fn commit() -> Option<String> {
+    let output = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }

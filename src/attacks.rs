@@ -1,5 +1,11 @@
 //! Model poisoning: what corrupted identities send in place of an honest update.
 
+mod gaussian;
+mod inner_product;
+mod little_is_enough;
+mod moments;
+mod sign_flip;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -8,12 +14,20 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ConfigError};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 
 /// All attacks.
-pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog { kind: "attack", entries: &[] };
+pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
+    kind: "attack",
+    entries: &[
+        &sign_flip::ENTRY,
+        &inner_product::ENTRY,
+        &little_is_enough::ENTRY,
+        &gaussian::ENTRY,
+    ],
+};
 
 /// Crafts what the corrupted identities of one adversary send in a round.
 pub trait Attack: Debug + Send + Sync {
@@ -125,7 +139,10 @@ pub struct Claims {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttackError {
     /// It has too few updates to learn from.
-    #[error("{attack} needs at least {needed} known updates and has {got}")]
+    #[error(
+        "{attack} needs at least {needed} known updates and has {got}: give the adversary more \
+         identities that collude, or let it read the honest updates (`omniscient`)"
+    )]
     TooFewKnown {
         /// The attack's name.
         attack: &'static str,
@@ -134,4 +151,129 @@ pub enum AttackError {
         /// What it has.
         got: usize,
     },
+    /// The formula for the size of its shift gives nothing to send.
+    #[error(
+        "{attack} has z = {deviations} for n = {participants} participants and m = {corrupted} \
+         corrupted: {reason}; set `deviations` in place of `formula`"
+    )]
+    NoShift {
+        /// The attack's name.
+        attack: &'static str,
+        /// How many take part.
+        participants: usize,
+        /// How many of them are corrupted.
+        corrupted: usize,
+        /// What the formula gives, in standard deviations.
+        deviations: String,
+        /// What is wrong with that.
+        reason: &'static str,
+    },
+}
+
+/// Refuses a parameter that is NaN or infinite.
+fn finite(parameter: &str, value: f64) -> Result<(), ConfigError> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(ConfigError::new(format!("`{parameter}` must be a finite number, got {value}")))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::catalog::Choice;
+    use crate::seed::{Purpose, run_stream};
+
+    /// What `corrupted` identities send that read these honest updates.
+    pub(crate) fn craft_omniscient(
+        attack: &dyn Attack,
+        honest: &Array2<f32>,
+        corrupted: usize,
+    ) -> Result<Array2<f32>, AttackError> {
+        let own = Array2::zeros((0, honest.ncols()));
+        let participants = honest.nrows() + corrupted;
+        craft(attack, &own, Some(honest.view()), participants, corrupted)
+    }
+
+    /// What identities send that know only their own would-be updates, one row each, in a system
+    /// of 10.
+    pub(crate) fn craft_alone(
+        attack: &dyn Attack,
+        own: &Array2<f32>,
+    ) -> Result<Array2<f32>, AttackError> {
+        craft(attack, own, None, 10, own.nrows())
+    }
+
+    fn craft(
+        attack: &dyn Attack,
+        own: &Array2<f32>,
+        honest: Option<ArrayView2<'_, f32>>,
+        participants: usize,
+        corrupted: usize,
+    ) -> Result<Array2<f32>, AttackError> {
+        let identities: Vec<NodeId> = (0..corrupted as u32).map(NodeId).collect();
+        let global = Array1::zeros(own.ncols());
+        let view = View {
+            round: Round(1),
+            global: global.view(),
+            identities: &identities,
+            own: own.view(),
+            honest,
+            participants,
+            corrupted,
+            defence: None,
+        };
+        let mut rng = run_stream(1, Purpose::Attack);
+        match attack.craft(&view, &mut Memory::default(), &mut rng)? {
+            Crafted::PerNode(rows) => Ok(rows),
+            other => panic!("expected one row per identity, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_member_answers_with_one_row_per_identity_and_stays_total() {
+        let honest = Array2::from_shape_fn((4, 3), |(row, column)| (row * 3 + column) as f32);
+        for entry in CATALOG.entries {
+            let attack = CATALOG.build_default(entry.name).unwrap().value;
+            let sent = craft_omniscient(&*attack, &honest, 2).unwrap();
+            assert_eq!(sent.dim(), (2, 3), "{}", entry.name);
+            let broken = Array2::from_elem((4, 3), f32::NAN);
+            assert!(craft_omniscient(&*attack, &broken, 2).is_ok(), "{}", entry.name);
+            assert!(!attack.uses_own(Knowledge::Omniscient), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn claims_hold_with_the_defaults() {
+        let honest =
+            Array2::from_shape_fn((6, 2), |(row, column)| 1.0 + row as f32 * 0.5 + column as f32);
+        for entry in CATALOG.entries {
+            let attack = CATALOG.build_default(entry.name).unwrap().value;
+            let sent = craft_omniscient(&*attack, &honest, 2).unwrap();
+            for column in 0..2 {
+                let honest = honest.column(column);
+                let sent = sent.column(column);
+                let mean = honest.mean().unwrap();
+                let all = (honest.sum() + sent.sum()) / 8.0;
+                assert_eq!(entry.claims.moves_mean, (all - mean).abs() > 0.01, "{}", entry.name);
+                let furthest = |values: &ndarray::ArrayView1<'_, f32>| {
+                    values.iter().map(|value| (value - mean).abs()).fold(0.0, f32::max)
+                };
+                // Evenly spaced rows reach 1.46 population deviations from their mean.
+                let inside = furthest(&sent) <= furthest(&honest) * 1.05;
+                assert_eq!(entry.claims.stays_inside, inside, "{}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_that_are_no_numbers_are_refused() {
+        for (name, field) in
+            [("sign_flip", "factor"), ("inner_product", "epsilon"), ("gaussian", "mean")]
+        {
+            let choice = Choice::with(name, &format!("{field} = nan")).unwrap();
+            let error = CATALOG.build(&choice).unwrap_err();
+            assert_eq!(error.message, format!("`{field}` must be a finite number, got NaN"));
+        }
+    }
 }

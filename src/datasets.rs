@@ -3,15 +3,24 @@
 //! Members decode bytes that they are handed and never look for a file themselves; who hands
 //! them over has found the file, and checks it while it is read.
 
+mod digits;
+mod idx;
+mod manifest;
+mod mnist;
+
 use std::fmt::Debug;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use serde::Deserialize;
+
+pub use self::manifest::{Counts, Manifest};
 use crate::catalog::Catalog;
 use crate::dataset::{Samples, Shape, Split};
 
 /// All data sets.
-pub static CATALOG: Catalog<dyn Dataset> = Catalog { kind: "data set", entries: &[] };
+pub static CATALOG: Catalog<dyn Dataset> =
+    Catalog { kind: "data set", entries: &[&digits::ENTRY, &mnist::ENTRY] };
 
 /// A labelled data set with a training and a test split.
 pub trait Dataset: Debug + Send + Sync {
@@ -23,6 +32,11 @@ pub trait Dataset: Debug + Send + Sync {
 
     /// The files that a split is read from; none where samples are drawn by a procedure.
     fn files(&self, split: Split) -> Vec<&'static File>;
+
+    /// Where its files come from and on what terms; none where samples are drawn by a procedure.
+    fn manifest(&self) -> Option<&'static Manifest> {
+        None
+    }
 
     /// All labels of a split, in order.
     fn labels(&self, split: Split, store: &dyn Store) -> Result<Vec<u8>, DataError>;
@@ -50,30 +64,82 @@ pub struct NoFiles;
 
 impl Store for NoFiles {
     fn open(&self, file: &File) -> Result<Box<dyn Read>, DataError> {
-        Err(DataError::Missing { file: file.name.to_owned(), looked: Vec::new() })
+        Err(file.missing(Vec::new()))
     }
 }
 
 /// A file of a data set, as its manifest describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct File {
-    /// The folder of the data set, under each place where data are looked for: `mnist`.
-    pub folder: &'static str,
+    /// The folder of the data set, under each place where data are looked for: `mnist`. The
+    /// manifest fills it in.
+    #[serde(skip)]
+    pub folder: String,
     /// Its name without `.gz`: `train-images-idx3-ubyte`.
-    pub name: &'static str,
+    pub name: String,
     /// How many bytes it has when unpacked.
     pub bytes: u64,
     /// The SHA-256 of the unpacked bytes, in hexadecimal.
-    pub sha256: &'static str,
+    pub sha256: String,
+}
+
+impl File {
+    /// The data set and the file: `mnist/train-images-idx3-ubyte`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.folder, self.name)
+    }
+
+    /// The error for a file that is in none of the folders `looked`.
+    pub fn missing(&self, looked: Vec<String>) -> DataError {
+        DataError::Missing { set: self.folder.clone(), file: self.name.clone(), looked }
+    }
+
+    /// The error for content that is not what the manifest promises.
+    pub fn broken(&self, what: impl Into<String>) -> DataError {
+        self.with_advice(DataError::Broken { file: self.path(), message: what.into() })
+    }
+
+    /// What a failed read of this file means.
+    ///
+    /// A reader that checks what it reads fails with a [`DataError`] inside of the [`io::Error`],
+    /// which names the path; an early end means that the file is truncated.
+    pub fn unreadable(&self, error: io::Error) -> DataError {
+        match error.downcast::<DataError>() {
+            Ok(found) => self.with_advice(found),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.broken(format!("ends before its {} bytes", self.bytes))
+            }
+            Err(error) => DataError::Io { file: self.path(), error: Arc::new(error) },
+        }
+    }
+
+    /// Adds to a broken file's error what to do about it.
+    fn with_advice(&self, error: DataError) -> DataError {
+        match error {
+            DataError::Broken { file, message } => {
+                let set = &self.folder;
+                let advice = format!("delete the file and run `byzlab data fetch {set}`");
+                DataError::Broken { file, message: format!("{message}: {advice}") }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Why samples could not be had.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DataError {
     /// A file is nowhere.
-    #[error("{file} was not found, neither as it is nor with .gz, in {}", looked.join(", "))]
+    #[error(
+        "{set}/{file} was not found, neither as it is nor with .gz, in {}: run `byzlab data fetch \
+         {set}`, or name the folder that holds {set}/ with --data-dir or BYZLAB_DATA",
+        folders(looked)
+    )]
     Missing {
-        /// Its name.
+        /// The data set's name.
+        set: String,
+        /// The file's name.
         file: String,
         /// The folders that were searched.
         looked: Vec<String>,
@@ -94,4 +160,13 @@ pub enum DataError {
         /// What the system said.
         error: Arc<io::Error>,
     },
+}
+
+/// The folders that were searched, for a message.
+fn folders(looked: &[String]) -> String {
+    if looked.is_empty() {
+        "any folder (there is none to search)".into()
+    } else {
+        looked.join(", ")
+    }
 }

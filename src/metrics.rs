@@ -1,5 +1,8 @@
 //! Metrics: what is measured on the test set.
 
+mod accuracy;
+mod loss;
+
 use std::fmt::Debug;
 
 use ndarray::ArrayView2;
@@ -7,7 +10,8 @@ use ndarray::ArrayView2;
 use crate::catalog::Catalog;
 
 /// All metrics.
-pub static CATALOG: Catalog<dyn Metric> = Catalog { kind: "metric", entries: &[] };
+pub static CATALOG: Catalog<dyn Metric> =
+    Catalog { kind: "metric", entries: &[&accuracy::ENTRY, &loss::ENTRY] };
 
 /// One number about a model's answers.
 pub trait Metric: Debug + Send + Sync {
@@ -22,4 +26,21 @@ pub struct Facts<'a> {
     pub scores: ArrayView2<'a, f32>,
     /// The right classes.
     pub labels: &'a [u8],
+}
+
+/// What every evaluation records of a model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// The share of test samples answered rightly.
+    pub accuracy: f64,
+    /// The mean cross-entropy, in nats.
+    pub loss: f64,
+}
+
+/// Measures what every evaluation records. Of no samples, both numbers are NaN.
+pub fn evaluate(facts: &Facts<'_>) -> Evaluation {
+    Evaluation {
+        accuracy: accuracy::Accuracy {}.measure(facts),
+        loss: loss::Loss {}.measure(facts),
+    }
 }

@@ -3,6 +3,10 @@
 //! Nothing below a model knows layers. An architecture is what the user chooses; together with
 //! the shape of the data it makes a model.
 
+pub mod dense;
+mod mlp;
+mod softmax;
+
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +18,8 @@ use crate::catalog::{Catalog, ConfigError};
 use crate::dataset::{Batch, Shape};
 
 /// All architectures.
-pub static CATALOG: Catalog<dyn Architecture> = Catalog { kind: "model", entries: &[] };
+pub static CATALOG: Catalog<dyn Architecture> =
+    Catalog { kind: "model", entries: &[&softmax::ENTRY, &mlp::ENTRY] };
 
 /// A kind of model, before it is known what it must read.
 pub trait Architecture: Debug + Send + Sync {

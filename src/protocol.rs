@@ -1,1 +1,23 @@
 //! The protocol: every participant is a state machine, `step(event) -> actions`.
+//!
+//! A machine has no clock, no socket and no randomness of its own; time, messages and streams
+//! are handed in. So the same machines run in one process and as processes of their own, and
+//! both give the same bits. Honest machines hold no attack code: the adversary is a machine of
+//! its own, which speaks for the identities it holds.
+//!
+//! What both runtimes promise each other is listed in [`crate::runtime`].
+
+pub mod admission;
+pub mod adversary;
+pub mod fault;
+pub mod history;
+pub mod machine;
+pub mod message;
+pub mod record;
+pub mod server;
+pub mod worker;
+
+pub use admission::{Reason, Refusal};
+pub use machine::{Action, Event, Machine, MachineState, ProtocolError};
+pub use message::Message;
+pub use record::{Outcome, RoundRecord, SenderRecord};

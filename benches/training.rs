@@ -1,0 +1,71 @@
+//! What a worker's round costs: `local_update` with momentum, batch 25, on MNIST's shape.
+
+use std::hint::black_box;
+
+use byzlab::catalog::Choice;
+use byzlab::dataset::{Samples, Shape};
+use byzlab::models;
+use byzlab::node::{NodeId, Round};
+use byzlab::seed::{Purpose, run_stream, stream};
+use byzlab::training::{Training, WorkerState, evaluate, local_update};
+use criterion::{Criterion, criterion_group, criterion_main};
+use ndarray::Array2;
+use rand::RngExt;
+
+const SHAPE: Shape = Shape { height: 28, width: 28, channels: 1, classes: 10 };
+
+/// As many samples as each of 78 workers holds of MNIST, drawn uniformly.
+fn samples(count: usize) -> Samples {
+    let mut rng = run_stream(1, Purpose::Partition);
+    let inputs = Array2::from_shape_simple_fn((count, SHAPE.features()), || rng.random::<f32>());
+    Samples { inputs, labels: (0..count).map(|index| (index % SHAPE.classes) as u8).collect() }
+}
+
+fn rounds(criterion: &mut Criterion) {
+    let shard = samples(770);
+    let test = samples(2000);
+    let training = Training {
+        batch: 25,
+        learning_rate: 0.01,
+        momentum: 0.9,
+        dampening: 0.9,
+        weight_decay: 0.0,
+        local_steps: 1,
+    };
+    for (name, parameters) in
+        [("softmax", ""), ("mlp", "hidden = [128]"), ("mlp", "hidden = [200, 200]")]
+    {
+        let choice = Choice::with(name, parameters).expect("the parameters are TOML");
+        let architecture = models::CATALOG.build(&choice).expect("the parameters fit");
+        let model = architecture.value.model(SHAPE).expect("the model is small");
+        let start = model.initial(&mut run_stream(1, Purpose::Initial));
+        let (_, state) = local_update(
+            1,
+            Round(1),
+            NodeId(0),
+            model.as_ref(),
+            start.view(),
+            &shard,
+            &training,
+            &WorkerState::default(),
+        );
+        let mut round = Round(1);
+        criterion.bench_function(&format!("local_update {name} {parameters}"), |bencher| {
+            bencher.iter(|| {
+                round = round.next();
+                let start = black_box(start.view());
+                let model = model.as_ref();
+                local_update(1, round, NodeId(0), model, start, &shard, &training, &state)
+            });
+        });
+        criterion.bench_function(&format!("evaluate {name} {parameters}"), |bencher| {
+            bencher.iter(|| evaluate(model.as_ref(), black_box(start.view()), &test));
+        });
+    }
+    criterion.bench_function("stream", |bencher| {
+        bencher.iter(|| stream(1, Purpose::Batch, Round(black_box(7)), NodeId(3)));
+    });
+}
+
+criterion_group!(benches, rounds);
+criterion_main!(benches);

@@ -1,0 +1,116 @@
+//! The ranges of a config's values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+
+use super::config::{Aggregation, Config};
+use crate::catalog::ConfigError;
+
+/// Reports every value of `config` that lies outside of its range, and keys that exclude each other.
+pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
+    let mut check = Check { spans: &config.spans, errors };
+    check.name(&config.name);
+    check.seeds(&config.seeds);
+    check.range("schema", config.schema, config.schema == 1, "1, the only version so far");
+
+    let training = &config.training;
+    let million = 1_000_000;
+    check.whole("training.rounds", training.rounds as usize, 1..=million);
+    check.whole("training.batch", training.batch, 1..=million);
+    check.whole("training.local_steps", training.local_steps as usize, 1..=10_000);
+    check.whole("evaluation.every", config.evaluation.every as usize, 1..=usize::MAX);
+    let rate = training.learning_rate;
+    check.range("training.learning_rate", rate, rate > 0.0 && rate.is_finite(), "above 0");
+    let decay = training.weight_decay;
+    check.range("training.weight_decay", decay, decay >= 0.0 && decay.is_finite(), "0 or more");
+    let below_one = "from 0 to below 1";
+    let momentum = training.momentum;
+    check.range("training.momentum", momentum, (0.0..1.0).contains(&momentum), below_one);
+    let absences = config.faults.absences;
+    check.range("faults.absences", absences, (0.0..1.0).contains(&absences), below_one);
+    if let Some(dampening) = training.dampening {
+        let damps = (0.0..=1.0).contains(&dampening);
+        check.range("training.dampening", dampening, damps, "from 0 to 1");
+    }
+
+    check.either("aggregation.rule", "aggregation.like");
+    check.either("aggregation.before", "aggregation.like");
+    check.either("threat.attack", "threat.like");
+    check.some_rule(&config.aggregation);
+}
+
+/// Where values stand, and what is wrong with them.
+struct Check<'a> {
+    spans: &'a BTreeMap<&'static str, Range<usize>>,
+    errors: &'a mut Vec<ConfigError>,
+}
+
+impl Check<'_> {
+    fn report(&mut self, key: &str, message: String, help: &str) {
+        let help = Some(help.to_owned()).filter(|help| !help.is_empty());
+        self.errors.push(ConfigError { message, span: self.spans.get(key).cloned(), help });
+    }
+
+    fn range(&mut self, key: &str, value: impl Display, holds: bool, range: &str) {
+        if !holds {
+            self.report(key, format!("`{key}` is {value} and must be {range}"), "");
+        }
+    }
+
+    fn whole(&mut self, key: &str, value: usize, range: RangeInclusive<usize>) {
+        let shown = match *range.end() {
+            usize::MAX => format!("{} or more", range.start()),
+            end => format!("from {} to {end}", range.start()),
+        };
+        self.range(key, value, range.contains(&value), &shown);
+    }
+
+    fn name(&mut self, name: &str) {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
+            let shown: String = name.chars().take(80).collect();
+            let message = format!("`name` is {shown:?}, which cannot name a folder everywhere");
+            self.report("name", message, "use 1 to 64 letters, digits, `_` and `-`");
+        }
+    }
+
+    fn seeds(&mut self, seeds: &[u64]) {
+        if seeds.is_empty() {
+            self.report("seeds", "`seeds` holds no seed".to_owned(), "write seeds = [1]");
+        }
+        if let Some(seed) = seeds.iter().find(|&&seed| seed >= 1 << 63) {
+            let message = format!("`seeds` holds {seed}, and seeds must be below 2^63");
+            self.report("seeds", message, "");
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(seed) = seeds.iter().find(|&&seed| !seen.insert(seed)) {
+            let message = format!("`seeds` holds {seed} twice");
+            self.report("seeds", message, "the same seed gives the same run: keep one");
+        }
+    }
+
+    fn either(&mut self, one: &str, other: &str) {
+        if self.spans.contains_key(one) && self.spans.contains_key(other) {
+            let message = format!("`{one}` and `{other}` cannot stand together");
+            self.report(other, message, "keep one of them");
+        }
+    }
+
+    fn some_rule(&mut self, aggregation: &Aggregation) {
+        let written = |key: &str| self.spans.contains_key(key);
+        if aggregation.like.is_empty() && written("aggregation.like") {
+            self.report(
+                "aggregation.like",
+                "`aggregation.like` names nothing".to_owned(),
+                "for example: like = [\"byzfl.NNM\", \"byzfl.TrMean\"]",
+            );
+        } else if !written("aggregation.rule") && !written("aggregation.like") {
+            self.report(
+                "aggregation",
+                "[aggregation] names no rule".to_owned(),
+                "for example: rule = \"median\"",
+            );
+        }
+    }
+}

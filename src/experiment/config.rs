@@ -1,0 +1,333 @@
+//! The config: an experiment as it was typed.
+//!
+//! Plain data. Every value has the right type and lies in the range that its own documentation
+//! gives, and that is all: nothing here is built, resolved or compared with anything else. What
+//! needs a catalog (is there such a rule, are these its parameters), two values at once (`f`
+//! against the number of workers) or the outside world (files, threads) belongs to the plan.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
+use super::schema;
+use crate::attacks::Knowledge;
+use crate::catalog::Choice;
+
+/// The keys of a file in their order, without those inside of choices and the sweep.
+pub(super) const KEYS: &[&str] = &[
+    "schema",
+    "name",
+    "question",
+    "seeds",
+    "data.set",
+    "data.partition",
+    "model",
+    "training.rounds",
+    "training.batch",
+    "training.learning_rate",
+    "training.momentum",
+    "training.dampening",
+    "training.weight_decay",
+    "training.local_steps",
+    "system",
+    "aggregation.byzantine",
+    "aggregation.before",
+    "aggregation.rule",
+    "aggregation.like",
+    "threat.corrupted",
+    "threat.placement",
+    "threat.knowledge",
+    "threat.attack",
+    "threat.like",
+    "threat.poison",
+    "faults.absences",
+    "evaluation.every",
+];
+
+/// The tables that hold such keys.
+pub(super) const SECTIONS: &[&str] =
+    &["data", "training", "aggregation", "threat", "faults", "evaluation"];
+
+/// The keys that name one member of a catalog; its parameters can be reached by longer keys.
+pub(super) const CHOICES: &[&str] = &[
+    "data.set",
+    "data.partition",
+    "model",
+    "system",
+    "aggregation.rule",
+    "threat.placement",
+    "threat.attack",
+    "threat.poison",
+];
+
+/// A byzlab experiment: which rule, in which system, against which attack, on which data.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The version of this format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub schema: u32,
+    /// What the experiment is called, and its folder of results: 1 to 64 letters, digits, `_`
+    /// and `-`.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,64}$"))]
+    pub name: String,
+    /// What it is to find out, in one sentence. Default: none.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// One run for each seed, below 2^63 and all different. Default: `[1]`.
+    #[serde(default = "first_seed")]
+    #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
+    pub seeds: Vec<u64>,
+    /// What is learnt from, and who holds which part of it.
+    pub data: Data,
+    /// The architecture that is trained.
+    #[serde(deserialize_with = "later")]
+    #[schemars(schema_with = "schema::model")]
+    pub model: Choice,
+    /// How each worker trains.
+    pub training: Training,
+    /// Who takes part and how they are wired. Default: `central`.
+    #[serde(default = "central", deserialize_with = "later")]
+    #[schemars(schema_with = "schema::system")]
+    pub system: Choice,
+    /// How many updates become one.
+    pub aggregation: Aggregation,
+    /// Who attacks, and how. Default: nobody.
+    #[serde(default)]
+    pub threat: Threat,
+    /// What fails without any malice. Default: nothing.
+    #[serde(default)]
+    pub faults: Faults,
+    /// When the model is tested.
+    #[serde(default)]
+    pub evaluation: Evaluation,
+    /// Dotted keys (`"aggregation.rule"`, `"threat.attack.inner_product.epsilon"`), each with an
+    /// array of values. There is one run for each combination of values and seed; the last key
+    /// varies fastest, and the seed faster still. Default: none.
+    #[serde(default, deserialize_with = "later")]
+    #[schemars(schema_with = "schema::sweep")]
+    #[expect(
+        dead_code,
+        reason = "expanded before a config is read, and named here for the schema"
+    )]
+    sweep: (),
+    #[serde(skip)]
+    pub(super) spans: BTreeMap<&'static str, Range<usize>>,
+}
+
+/// The samples.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// The data set.
+    #[serde(deserialize_with = "later")]
+    #[schemars(schema_with = "schema::dataset")]
+    pub set: Choice,
+    /// Which samples each node holds. Default: `iid`.
+    #[serde(default = "iid", deserialize_with = "later")]
+    #[schemars(schema_with = "schema::partition")]
+    pub partition: Choice,
+}
+
+/// Stochastic gradient descent, as each worker does it.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// How many rounds there are: 1 to 1,000,000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub rounds: u32,
+    /// Samples in each gradient: 1 to 1,000,000. Default: 25.
+    #[serde(default = "twenty_five")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub batch: usize,
+    /// How far a step goes along the update: above 0.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub learning_rate: f32,
+    /// The share of its last momentum that a worker keeps: 0 to below 1. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    pub momentum: f32,
+    /// How much less a new gradient counts, `momentum * m + (1 - dampening) * gradient`: 0 to 1.
+    /// Default: the same as `momentum`.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub dampening: Option<f32>,
+    /// The pull of every parameter towards 0, added to its gradient: 0 or more. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub weight_decay: f32,
+    /// Gradient steps that a worker takes in a round: 1 to 10,000. Default: 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub local_steps: u32,
+}
+
+/// The defence. Either `rule`, perhaps with parts `before` it, or `like`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aggregation {
+    /// How many byzantine senders the rule is told to expect, `f`. Default: 0.
+    #[serde(default)]
+    pub byzantine: usize,
+    /// What happens to the updates before the rule sees them, in order. Default: nothing.
+    #[serde(default, deserialize_with = "later")]
+    #[schemars(schema_with = "schema::preaggregators")]
+    pub before: Vec<Choice>,
+    /// The rule.
+    #[serde(default, deserialize_with = "later")]
+    #[schemars(schema_with = "schema::rule")]
+    pub rule: Option<Choice>,
+    /// In place of `rule` and `before`: what another library does, with that library's own
+    /// parameters (`"byzfl.Krum"`), a chain in order.
+    #[serde(default, deserialize_with = "later")]
+    #[schemars(schema_with = "schema::likes")]
+    pub like: Vec<Choice>,
+}
+
+/// The attacker.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Threat {
+    /// How many nodes are corrupted, whatever the rule was told. Default: 0.
+    #[serde(default)]
+    pub corrupted: usize,
+    /// Which ones. Default: the `first`.
+    #[serde(default = "first", deserialize_with = "later")]
+    #[schemars(schema_with = "schema::placement")]
+    pub placement: Choice,
+    /// What the attacker sees before it answers. Default: `omniscient`.
+    #[serde(default = "omniscient")]
+    pub knowledge: Knowledge,
+    /// What corrupted nodes send. Default: `none`, what honest nodes would send.
+    #[serde(default, deserialize_with = "later")]
+    #[schemars(schema_with = "schema::attack")]
+    pub attack: Option<Choice>,
+    /// In place of `attack`: what another library does, with that library's own parameters
+    /// (`"byzfl.ALittleIsEnough"`).
+    #[serde(default, deserialize_with = "later")]
+    #[schemars(schema_with = "schema::like")]
+    pub like: Option<Choice>,
+    /// What is done to the samples of corrupted nodes. Default: `none`.
+    #[serde(default, deserialize_with = "later")]
+    #[schemars(schema_with = "schema::poison")]
+    pub poison: Option<Choice>,
+}
+
+/// Trouble that nobody intends.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// The probability that a node is absent in a round, drawn from the seed: 0 to below 1.
+    /// Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    pub absences: f64,
+}
+
+/// The tests on data that nobody trains on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Rounds from one test to the next, 1 or more; the last round is always tested.
+    /// Default: 10.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1))]
+    pub every: u32,
+}
+
+impl Default for Threat {
+    fn default() -> Self {
+        Threat {
+            corrupted: 0,
+            placement: first(),
+            knowledge: omniscient(),
+            attack: None,
+            like: None,
+            poison: None,
+        }
+    }
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        Evaluation { every: ten() }
+    }
+}
+
+fn first_seed() -> Vec<u64> {
+    vec![1]
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn twenty_five() -> usize {
+    25
+}
+
+fn central() -> Choice {
+    Choice::named("central")
+}
+
+fn iid() -> Choice {
+    Choice::named("iid")
+}
+
+fn first() -> Choice {
+    Choice::named("first")
+}
+
+fn omniscient() -> Knowledge {
+    Knowledge::Omniscient
+}
+
+/// What stands in a field that serde must pass over.
+trait Unread {
+    fn unread() -> Self;
+}
+
+impl Unread for () {
+    fn unread() -> Self {}
+}
+
+impl Unread for Choice {
+    fn unread() -> Self {
+        Choice::named("")
+    }
+}
+
+impl<T> Unread for Option<T> {
+    fn unread() -> Self {
+        None
+    }
+}
+
+impl<T> Unread for Vec<T> {
+    fn unread() -> Self {
+        Vec::new()
+    }
+}
+
+/// Passes over a value that is read from the document afterwards: a choice keeps the places of
+/// its parameters, which would not survive serde.
+fn later<'de, D: Deserializer<'de>, T: Unread>(deserializer: D) -> Result<T, D::Error> {
+    IgnoredAny::deserialize(deserializer)?;
+    Ok(T::unread())
+}
+
+impl Config {
+    /// Where the value of a key stands: `aggregation.byzantine`, or a section like `threat`.
+    ///
+    /// None if it was left out, and for keys inside of choices, which have their own places.
+    pub fn span(&self, key: &str) -> Option<Range<usize>> {
+        self.spans.get(key).cloned()
+    }
+}

@@ -1,0 +1,531 @@
+//! The plan: one cell of an experiment, checked, with everything that it names built.
+//!
+//! A config says what the user typed; a plan can be run. It is made in one place, and what it
+//! refuses it refuses before anything runs, with the place in the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::config::{self, Config};
+use super::data::{LoadError, Provider};
+use crate::RESULTS_VERSION;
+use crate::aggregators::Aggregator;
+use crate::attacks::{self, Attack};
+use crate::catalog::{Choice, ConfigError, Member};
+use crate::datasets::{self, Dataset};
+use crate::like;
+use crate::models::{self, Architecture, Model};
+use crate::node::{NodeId, Roster};
+use crate::partitions::{self, Partition};
+use crate::poisons;
+use crate::preaggregators::{self, Chain, Link};
+use crate::protocol::Machine;
+use crate::protocol::adversary::{Adversary, AdversarySettings};
+use crate::protocol::fault::Faults;
+use crate::protocol::worker::{Trainer, Worker};
+use crate::runtime::{Cast, Seat};
+use crate::seed::{Purpose, run_stream};
+use crate::systems::{self, Setting, System};
+use crate::threats::{self, Threat};
+use crate::training::Training;
+use crate::vector::{Digest, Shared};
+
+/// A cell that can be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The experiment's name.
+    pub name: String,
+    /// The cell's seed.
+    pub seed: u64,
+    /// The config of this cell alone with every default filled in.
+    pub resolved: Value,
+    /// What the cell is called in tables.
+    pub labels: Labels,
+    /// The data set.
+    pub dataset: Member<dyn Dataset>,
+    /// How it is split among workers.
+    pub partition: Member<dyn Partition>,
+    /// The model for samples of this shape.
+    pub model: Arc<dyn Model>,
+    /// The degree of decentralization.
+    pub system: Member<dyn System>,
+    /// The rule with its pre-aggregators.
+    pub rule: Chain,
+    /// The declared number of byzantine senders.
+    pub byzantine: usize,
+    /// What the honest are up against.
+    pub threat: Threat,
+    /// Planned faults.
+    pub faults: Faults,
+    /// How workers train.
+    pub training: Training,
+    /// How many rounds there are.
+    pub rounds: u32,
+    /// The model is judged after every so many rounds, and after the last.
+    pub evaluate_every: u32,
+}
+
+/// Short names of a cell's parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    /// `central`.
+    pub system: String,
+    /// `krum`, or `nearest_neighbour_mixing+trimmed_mean`.
+    pub rule: String,
+    /// `inner_product`, or `none`.
+    pub attack: String,
+    /// `iid`.
+    pub partition: String,
+}
+
+impl Plan {
+    /// Checks a cell and builds what it names, or says everything that is wrong with it.
+    pub fn check(config: &Config, seed: u64) -> Result<Plan, Vec<ConfigError>> {
+        let mut problems = Problems::default();
+        let dataset = problems.keep(datasets::CATALOG.build(&config.data.set));
+        let partition = problems.keep(partitions::CATALOG.build(&config.data.partition));
+        let architecture = problems.keep(models::CATALOG.build(&config.model));
+        let system = problems.keep(systems::CATALOG.build(&config.system));
+        let aggregation = problems.keep(aggregation(config));
+        let model = match (&dataset, &architecture) {
+            (Some(dataset), Some(architecture)) => {
+                problems.keep(fit(dataset, architecture, config))
+            }
+            _ => None,
+        };
+        let threat = system
+            .as_ref()
+            .and_then(|system| problems.keep(planned_threat(config, system.value.workers(), seed)));
+        if let (Some(threat), Some(dataset)) = (&threat, &dataset)
+            && let Some(poison) = &threat.threat.poison
+        {
+            let place = config.threat.poison.as_ref().map(|choice| choice.span.clone());
+            let suits = poison.suits(dataset.value.shape());
+            problems.keep(suits.map_err(|error| error.at(place.unwrap_or_default())));
+        }
+        if let (Some(system), Some(dataset)) = (&system, &dataset) {
+            problems.keep(enough_samples(config, &*system.value, &*dataset.value));
+        }
+        if let (Some(system), Some(aggregation)) = (&system, &aggregation) {
+            problems.keep(tolerable(config, &*system.value, &aggregation.chain));
+        }
+        problems.end()?;
+        let missing = "a part that was not built left a problem behind";
+        let (dataset, partition) = (dataset.expect(missing), partition.expect(missing));
+        let (system, aggregation) = (system.expect(missing), aggregation.expect(missing));
+        let threat = threat.expect(missing);
+        let training = settings(&config.training);
+        let labels = Labels {
+            system: system.name.to_owned(),
+            rule: aggregation.label.clone(),
+            attack: threat.label,
+            partition: partition.name.to_owned(),
+        };
+        let resolved = json!({
+            "schema": 1,
+            "name": config.name,
+            "question": config.question,
+            "seeds": [seed],
+            "data": { "set": dataset.resolved(), "partition": partition.resolved() },
+            "model": architecture.expect(missing).resolved(),
+            "training": resolved_training(&config.training, &training),
+            "system": system.resolved(),
+            "aggregation": aggregation.resolved,
+            "threat": threat.resolved,
+            "faults": { "absences": config.faults.absences },
+            "evaluation": { "every": config.evaluation.every },
+        });
+        Ok(Plan {
+            name: config.name.clone(),
+            seed,
+            resolved: without_nulls(resolved),
+            labels,
+            dataset,
+            partition,
+            model: model.expect(missing),
+            system,
+            rule: aggregation.chain,
+            byzantine: config.aggregation.byzantine,
+            threat: threat.threat,
+            faults: Faults { seed, absences: config.faults.absences },
+            training,
+            rounds: config.training.rounds,
+            evaluate_every: config.evaluation.every,
+        })
+    }
+
+    /// The run's identity: a hash over everything that its bits depend on. The name and the
+    /// question, the runtime, the threads and the folder are not among that.
+    pub fn run_id(&self) -> String {
+        let mut identity = self.resolved.clone();
+        if let Value::Object(table) = &mut identity {
+            table.remove("name");
+            table.remove("question");
+            table.insert("results_version".to_owned(), json!(RESULTS_VERSION));
+        }
+        Digest::of_bytes(identity.to_string().as_bytes()).to_string()[..16].to_owned()
+    }
+
+    /// Names the data set with its parameters.
+    pub(super) fn data_key(&self) -> String {
+        self.dataset.resolved().to_string()
+    }
+
+    /// Names the split: it depends on nothing but data, partition, workers and seed.
+    pub(super) fn split_key(&self) -> String {
+        let (data, partition) = (self.dataset.resolved(), self.partition.resolved());
+        format!("{data} {partition} {} {}", self.system.value.workers(), self.seed)
+    }
+
+    /// All workers, honest or not.
+    pub fn roster(&self) -> Roster {
+        Roster::of_workers(self.system.value.workers())
+    }
+
+    /// Who speaks for whom.
+    pub fn cast(&self) -> Cast {
+        let mut voices = BTreeMap::new();
+        for &node in self.roster().ids() {
+            let colluder = self.threat.corrupts(node) && self.threat.colludes();
+            voices.insert(node, if colluder { Seat::Adversary } else { Seat::Node(node) });
+        }
+        for part in self.system.value.parts() {
+            voices.insert(part.node, Seat::Node(part.node));
+        }
+        Cast { voices, honest: self.honest(), tapped: self.threat.taps() }
+    }
+
+    /// The workers that are not corrupted.
+    pub fn honest(&self) -> BTreeSet<NodeId> {
+        let roster = self.roster();
+        let honest = roster.ids().iter().filter(|node| !self.threat.corrupts(**node));
+        honest.copied().collect()
+    }
+
+    /// The machine of a seat, with the samples that it alone may see.
+    pub fn machine(&self, seat: Seat, data: &Provider) -> Result<Box<dyn Machine>, LoadError> {
+        let Seat::Node(node) = seat else {
+            return self.adversary(self.threat.corrupted.clone(), data);
+        };
+        if let Some(part) = self.system.value.parts().into_iter().find(|part| part.node == node) {
+            return Ok(self.system.value.machine(&part, &self.setting()));
+        }
+        if self.threat.corrupts(node) && self.threat.attack.is_some() {
+            return self.adversary(vec![node], data);
+        }
+        Ok(Box::new(Worker::new(self.trainer(node, data)?, self.faults)))
+    }
+
+    fn trainer(&self, node: NodeId, data: &Provider) -> Result<Trainer, LoadError> {
+        Ok(Trainer {
+            node,
+            seed: self.seed,
+            model: Arc::clone(&self.model),
+            shard: data.shard(self, node)?,
+            training: self.training.clone(),
+        })
+    }
+
+    fn adversary(
+        &self,
+        identities: Vec<NodeId>,
+        data: &Provider,
+    ) -> Result<Box<dyn Machine>, LoadError> {
+        let attack = self.threat.attack.clone().expect("only an attack needs an adversary");
+        let knowledge = self.threat.knowledge;
+        let split = data.split(self)?;
+        let samples =
+            identities.iter().map(|&node| (node, split[node.index()].len() as u64)).collect();
+        let mut trainers = BTreeMap::new();
+        if attack.uses_own(knowledge) {
+            for &node in &identities {
+                trainers.insert(node, self.trainer(node, data)?);
+            }
+        }
+        Ok(Box::new(Adversary::new(AdversarySettings {
+            identities,
+            knowledge,
+            attack,
+            honest: self.honest().into_iter().collect(),
+            samples,
+            trainers,
+            faults: self.faults,
+            participants: self.roster().len(),
+            corrupted: self.threat.corrupted.len(),
+            defence: Some((Arc::new(self.rule.clone()) as Arc<dyn Aggregator>, self.byzantine)),
+            seed: self.seed,
+        })))
+    }
+
+    fn setting(&self) -> Setting {
+        Setting {
+            roster: self.roster(),
+            rule: Arc::new(self.rule.clone()),
+            byzantine: self.byzantine,
+            rounds: self.rounds,
+            learning_rate: self.training.learning_rate,
+            seed: self.seed,
+            head: self.model.head(),
+            initial: self.initial(),
+        }
+    }
+
+    /// The model before the first round, the same for every rule and attack.
+    pub fn initial(&self) -> Shared {
+        Arc::new(self.model.initial(&mut run_stream(self.seed, Purpose::Initial)))
+    }
+}
+
+/// The digest over the cells of a sweep: what both ends of a connection must have planned.
+pub fn plan_digest<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Digest {
+    let ids: Vec<String> = plans.into_iter().map(Plan::run_id).collect();
+    Digest::of_bytes(ids.join("\n").as_bytes())
+}
+
+/// Errors that are found side by side.
+#[derive(Default)]
+struct Problems(Vec<ConfigError>);
+
+impl Problems {
+    fn keep<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
+        result.map_err(|error| self.0.push(error)).ok()
+    }
+
+    fn end(self) -> Result<(), Vec<ConfigError>> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+    }
+}
+
+/// The rule that a config asks for.
+struct Aggregation {
+    chain: Chain,
+    label: String,
+    resolved: Value,
+}
+
+fn aggregation(config: &Config) -> Result<Aggregation, ConfigError> {
+    let declared = config.aggregation.byzantine;
+    if !config.aggregation.like.is_empty() {
+        return like_aggregation(&config.aggregation.like, declared);
+    }
+    let rule = config.aggregation.rule.as_ref().ok_or_else(|| {
+        ConfigError::new("aggregation names neither a rule nor one to be like")
+            .help("write rule = { krum = {} }, or like = \"byzfl.Krum\"")
+    })?;
+    let before: Vec<Member<dyn preaggregators::PreAggregator>> = config
+        .aggregation
+        .before
+        .iter()
+        .map(|choice| preaggregators::CATALOG.build(choice))
+        .collect::<Result<_, _>>()?;
+    let rule = crate::aggregators::CATALOG.build(rule)?;
+    let names: Vec<&str> = before.iter().map(|member| member.name).chain([rule.name]).collect();
+    Ok(Aggregation {
+        label: names.join("+"),
+        resolved: json!({
+            "byzantine": declared,
+            "before": before.iter().map(Member::resolved).collect::<Vec<Value>>(),
+            "rule": rule.resolved(),
+        }),
+        chain: Chain {
+            before: before
+                .into_iter()
+                .map(|member| Link { part: member.value, byzantine: None })
+                .collect(),
+            rule: Link { part: rule.value, byzantine: None },
+        },
+    })
+}
+
+/// The rule under another library's name.
+fn like_aggregation(like: &[Choice], declared: usize) -> Result<Aggregation, ConfigError> {
+    let resolved = like::chain(like, Some(declared))?;
+    let names: Vec<&str> = like.iter().map(|choice| choice.name.as_str()).collect();
+    if resolved.samples.is_some() {
+        return Err(ConfigError::new("`weights` cannot be given in a run")
+            .at(like.last().map_or(0..0, |choice| choice.span.clone()))
+            .help("workers declare their own sample counts"));
+    }
+    let chain = resolved.chain().ok_or_else(|| {
+        ConfigError::new(format!("{} ends in no rule", names.join(", ")))
+            .at(like.last().map_or(0..0, |choice| choice.span.clone()))
+            .help("name an aggregation rule last, for example \"byzfl.TrMean\"")
+    })?;
+    Ok(Aggregation {
+        label: names.join("+"),
+        resolved: json!({
+            "byzantine": declared,
+            "like": like.iter().map(as_written).collect::<Result<Vec<Value>, _>>()?,
+        }),
+        chain,
+    })
+}
+
+/// A threat with its names.
+struct PlannedThreat {
+    threat: Threat,
+    label: String,
+    resolved: Value,
+}
+
+fn planned_threat(
+    config: &Config,
+    workers: usize,
+    seed: u64,
+) -> Result<PlannedThreat, ConfigError> {
+    let corrupted = config.threat.corrupted;
+    if corrupted >= workers {
+        return Err(ConfigError::new(format!(
+            "{corrupted} of {workers} workers are corrupted: at least one must be honest"
+        ))
+        .at(config.span("threat.corrupted").unwrap_or_default()));
+    }
+    let placement = threats::CATALOG.build(&config.threat.placement)?;
+    let attack = attack(config)?;
+    let poison = match &config.threat.poison {
+        Some(choice) => Some(poisons::CATALOG.build(choice)?),
+        None => None,
+    };
+    let knowledge = config.threat.knowledge;
+    if let Some((attack, _)) = &attack
+        && knowledge < attack.value.needs()
+    {
+        return Err(ConfigError::new(format!(
+            "{} needs knowledge {:?} and has {:?}",
+            attack.name,
+            attack.value.needs(),
+            knowledge
+        ))
+        .at(config.span("threat.knowledge").unwrap_or_default()));
+    }
+    let placed = placement
+        .value
+        .place(workers, corrupted, &mut run_stream(seed, Purpose::Placement))
+        .map_err(|error| error.at(config.span("threat.placement").unwrap_or_default()))?;
+    let named = |member: Option<Value>| member.unwrap_or_else(|| json!("none"));
+    let mut resolved = json!({
+        "corrupted": corrupted,
+        "placement": placement.resolved(),
+        "knowledge": knowledge,
+        "poison": named(poison.as_ref().map(Member::resolved)),
+    });
+    let (key, value) = match &attack {
+        Some((_, Some(like))) => ("like", like.clone()),
+        Some((attack, None)) => ("attack", attack.resolved()),
+        None => ("attack", json!("none")),
+    };
+    resolved[key] = value;
+    let threatens = corrupted > 0;
+    Ok(PlannedThreat {
+        label: attack
+            .as_ref()
+            .filter(|_| threatens)
+            .map_or("none", |(attack, _)| attack.name)
+            .to_owned(),
+        threat: Threat {
+            corrupted: placed,
+            knowledge,
+            attack: attack.map(|(attack, _)| attack.value).filter(|_| threatens),
+            poison: poison.map(|poison| poison.value).filter(|_| threatens),
+        },
+        resolved,
+    })
+}
+
+/// The attack that a config asks for, and what it wrote if it used another library's name.
+fn attack(config: &Config) -> Result<Option<(Member<dyn Attack>, Option<Value>)>, ConfigError> {
+    if let Some(like) = &config.threat.like {
+        return Ok(Some((like::attack(like)?, Some(as_written(like)?))));
+    }
+    let Some(choice) = &config.threat.attack else { return Ok(None) };
+    Ok(Some((attacks::CATALOG.build(choice)?, None)))
+}
+
+/// The model for the data, if they fit.
+fn fit(
+    dataset: &Member<dyn Dataset>,
+    architecture: &Member<dyn Architecture>,
+    config: &Config,
+) -> Result<Arc<dyn Model>, ConfigError> {
+    let model = architecture.value.model(dataset.value.shape());
+    model.map_err(|error| error.at(config.model.span.clone()))
+}
+
+fn enough_samples(
+    config: &Config,
+    system: &dyn System,
+    dataset: &dyn Dataset,
+) -> Result<(), ConfigError> {
+    let (workers, samples) = (system.workers(), dataset.len(crate::dataset::Split::Train));
+    if samples >= workers {
+        return Ok(());
+    }
+    Err(ConfigError::new(format!(
+        "{samples} training samples cannot be split among {workers} workers: each needs one"
+    ))
+    .at(config.system.span.clone()))
+}
+
+/// Whether the rule can stand the declared liars when nobody is missing.
+fn tolerable(config: &Config, system: &dyn System, rule: &Chain) -> Result<(), ConfigError> {
+    rule.admits(system.rows(), config.aggregation.byzantine).map_err(|refusal| {
+        let place = config.aggregation.rule.as_ref().or(config.aggregation.like.last());
+        ConfigError::new(refusal.to_string())
+            .at(place.map_or(0..0, |choice| choice.span.clone()))
+            .help(format!(
+                "lower aggregation.byzantine (now {}), add workers (now {}), or take another rule",
+                config.aggregation.byzantine,
+                system.workers()
+            ))
+    })
+}
+
+/// A choice as the user wrote it.
+fn as_written(choice: &Choice) -> Result<Value, ConfigError> {
+    let parameters: Value = choice.parameters.clone().read()?;
+    Ok(json!({ choice.name.as_str(): parameters }))
+}
+
+/// The settings of local training, with the dampening that `momentum` implies.
+fn settings(training: &config::Training) -> Training {
+    Training {
+        batch: training.batch,
+        learning_rate: training.learning_rate,
+        momentum: training.momentum,
+        dampening: training.dampening.unwrap_or(training.momentum),
+        weight_decay: training.weight_decay,
+        local_steps: training.local_steps,
+    }
+}
+
+fn resolved_training(config: &config::Training, training: &Training) -> Value {
+    json!({
+        "rounds": config.rounds,
+        "batch": training.batch,
+        "learning_rate": decimal(training.learning_rate),
+        "momentum": decimal(training.momentum),
+        "dampening": decimal(training.dampening),
+        "weight_decay": decimal(training.weight_decay),
+        "local_steps": training.local_steps,
+    })
+}
+
+/// The shortest decimal that reads back as this number: 0.3 stays 0.3.
+fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}
+
+/// The same value without the keys that say nothing, which TOML cannot write.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(table) => table
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key, without_nulls(value)))
+            .collect(),
+        Value::Array(values) => values.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
+}

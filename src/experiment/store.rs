@@ -1,0 +1,341 @@
+//! A run's folder: what is kept, how it is written, how it is taken up again.
+//!
+//! One folder a run, one writer, plain files. Rows are appended; a checkpoint remembers how long
+//! every file was, and a resumed run cuts off what came after. `DONE` or `FAILED.json` is written
+//! last, by renaming, so a folder says for certain whether its run is over.
+#![allow(clippy::disallowed_methods, reason = "this is the module that owns a run's files")]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Line, RunEvent};
+use crate::node::Round;
+use crate::protocol::MachineState;
+use crate::runtime::{RunError, Seat, States, checkpoint, npy};
+
+/// One row of `rounds.csv`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RoundRow {
+    /// The run.
+    pub run_id: String,
+    /// The round, from 1.
+    pub round: u32,
+    /// Share of right answers on the test set, 0 to 1; empty where it was not measured.
+    pub test_accuracy: Option<f64>,
+    /// Mean cross-entropy on the test set; empty where it was not measured.
+    pub test_loss: Option<f64>,
+    /// Mean over the honest of the loss that they declared.
+    pub train_loss: Option<f64>,
+    /// The digest of the model after the round, BLAKE3 in hexadecimal.
+    pub model_digest: String,
+    /// How many updates were rows.
+    pub accepted: usize,
+    /// How many messages were refused.
+    pub refused: u32,
+    /// How many identities were absent, lost ones among them.
+    pub absent: usize,
+    /// Why the model stayed, where the rule refused the rows.
+    pub skipped: Option<String>,
+    /// Whether a deadline closed the round.
+    pub timed_out: bool,
+    /// Encoded bytes from the workers.
+    pub bytes_up: u64,
+    /// Encoded bytes to the workers.
+    pub bytes_down: u64,
+}
+
+/// One row of `nodes.csv`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NodeRow {
+    /// The run.
+    pub run_id: String,
+    /// The round, from 1.
+    pub round: u32,
+    /// The node.
+    pub node: u32,
+    /// `worker`, `corrupted`, or the part of the system that it is.
+    pub role: String,
+    /// `shared`, `absent`, `refused` or `lost`; empty for those who do not share.
+    pub outcome: Option<String>,
+    /// The loss that it declared.
+    pub loss: Option<f32>,
+    /// The Euclidean norm of its update.
+    pub norm: Option<f64>,
+    /// Its share in the aggregate, where the rule decides per row.
+    pub weight: Option<f32>,
+    /// How many of its messages were refused.
+    pub refused: u32,
+    /// Encoded bytes that it sent.
+    pub bytes_sent: u64,
+    /// Encoded bytes that it was sent.
+    pub bytes_received: u64,
+    /// The digest of the model that it holds, for nodes that hold one.
+    pub model_digest: Option<String>,
+    /// The process that spoke for it.
+    pub pid: u32,
+}
+
+/// What a finished run came to; the content of `DONE`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The run.
+    pub run_id: String,
+    /// The degree of decentralization.
+    pub system: String,
+    /// Which runtime drove it.
+    pub runtime: String,
+    /// The rule.
+    pub rule: String,
+    /// The attack, or `none`.
+    pub attack: String,
+    /// The partition.
+    pub partition: String,
+    /// The seed.
+    pub seed: u64,
+    /// How many rounds were closed.
+    pub rounds: u32,
+    /// Accuracy on the test set after the last round, 0 to 1; of the worst honest node where
+    /// there are several models.
+    pub final_accuracy: f64,
+    /// Mean cross-entropy on the test set after the last round.
+    pub final_loss: f64,
+    /// The digest of the last model.
+    pub final_digest: String,
+    /// Rounds in which the rule refused the rows.
+    pub skipped: u32,
+    /// Messages that were refused.
+    pub refused: u64,
+    /// Rounds that a deadline closed.
+    pub timed_out: u32,
+    /// Wall time of the part of the run that ended it, in seconds.
+    pub seconds: f64,
+}
+
+/// Totals that a checkpoint carries along.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Rounds in which the rule refused the rows.
+    pub skipped: u32,
+    /// Messages that were refused.
+    pub refused: u64,
+    /// Rounds that a deadline closed.
+    pub timed_out: u32,
+}
+
+/// The files that rows are appended to.
+const APPENDED: [&str; 3] = ["rounds.csv", "nodes.csv", "events.jsonl"];
+
+/// A run's folder, open for writing.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    rounds: csv::Writer<File>,
+    nodes: csv::Writer<File>,
+    events: BufWriter<File>,
+    began: Instant,
+}
+
+/// What a checkpoint holds beside the machines.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Mark {
+    lengths: Vec<u64>,
+    totals: Totals,
+    states: Vec<(String, Vec<u8>)>,
+}
+
+/// A run as its last checkpoint left it.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The last round that was finished.
+    pub round: Round,
+    /// The machines' states.
+    pub states: BTreeMap<String, MachineState>,
+    /// The totals so far.
+    pub totals: Totals,
+}
+
+impl RunFolder {
+    /// Opens a folder: goes on from its last checkpoint if it has one, else begins anew.
+    pub fn open(path: &Path, config: &str) -> Result<(RunFolder, Option<Resumed>), RunError> {
+        create_folder(path)?;
+        write_atomically(&path.join("config.toml"), config.as_bytes())?;
+        let _ = fs::remove_file(path.join("FAILED.json"));
+        let mark = checkpoint::read::<Mark>(&path.join("checkpoint"), "run")?.pop();
+        let lengths = mark.as_ref().map_or_else(|| vec![0; 3], |(_, mark)| mark.lengths.clone());
+        let mut files = Vec::new();
+        for (name, length) in APPENDED.iter().zip(lengths) {
+            files.push(open_cut(&path.join(name), length)?);
+        }
+        let events = BufWriter::new(files.pop().expect("three files"));
+        let fresh = mark.is_none();
+        let writer = |file| csv::WriterBuilder::new().has_headers(fresh).from_writer(file);
+        let nodes = writer(files.pop().expect("three files"));
+        let rounds = writer(files.pop().expect("three files"));
+        let folder =
+            RunFolder { path: path.to_owned(), rounds, nodes, events, began: Instant::now() };
+        let resumed = mark.map(|(round, mark)| Resumed {
+            round,
+            states: mark
+                .states
+                .into_iter()
+                .map(|(seat, bytes)| (seat, MachineState { round, bytes }))
+                .collect(),
+            totals: mark.totals,
+        });
+        Ok((folder, resumed))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Seconds since the run or its resumption began.
+    pub fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// Appends a round.
+    pub fn round(&mut self, row: &RoundRow) -> Result<(), RunError> {
+        self.rounds.serialize(row).map_err(|error| self.csv_error("rounds.csv", error))
+    }
+
+    /// Appends a node's round.
+    pub fn node(&mut self, row: &NodeRow) -> Result<(), RunError> {
+        self.nodes.serialize(row).map_err(|error| self.csv_error("nodes.csv", error))
+    }
+
+    /// Appends an event.
+    pub fn event(&mut self, event: RunEvent) -> Result<(), RunError> {
+        let line = Line { seconds: self.seconds(), event };
+        let text = serde_json::to_string(&line).expect("events serialise");
+        writeln!(self.events, "{text}").map_err(|error| self.file_error("events.jsonl", error))
+    }
+
+    /// Keeps the machines' states with the present length of every file.
+    pub fn checkpoint(
+        &mut self,
+        round: Round,
+        states: &States,
+        totals: &Totals,
+    ) -> Result<(), RunError> {
+        self.flush()?;
+        let mut lengths = Vec::new();
+        for name in APPENDED {
+            let path = self.path.join(name);
+            let length = fs::metadata(&path).map_err(|error| RunError::file(&path, error))?.len();
+            lengths.push(length);
+        }
+        let states =
+            states.iter().map(|(seat, state)| (seat.to_string(), state.bytes.clone())).collect();
+        let mark = Mark { lengths, totals: totals.clone(), states };
+        checkpoint::write(&self.path.join("checkpoint"), "run", round, &mark)
+    }
+
+    fn flush(&mut self) -> Result<(), RunError> {
+        self.rounds.flush().map_err(|error| self.file_error("rounds.csv", error))?;
+        self.nodes.flush().map_err(|error| self.file_error("nodes.csv", error))?;
+        self.events.flush().map_err(|error| self.file_error("events.jsonl", error))
+    }
+
+    /// Ends a run that came to its last round.
+    pub fn done(
+        mut self,
+        manifest: &serde_json::Value,
+        model: &[f32],
+        summary: &Summary,
+    ) -> Result<(), RunError> {
+        self.flush()?;
+        write_atomically(&self.path.join("manifest.json"), pretty(manifest).as_bytes())?;
+        let path = self.path.join("model.npy");
+        npy::write_vector(&path, model.into())
+            .map_err(|error| RunError::file(&path, std::io::Error::other(error)))?;
+        let summary = serde_json::to_value(summary).expect("summaries serialise");
+        write_atomically(&self.path.join("DONE"), pretty(&summary).as_bytes())?;
+        let _ = fs::remove_dir_all(self.path.join("checkpoint"));
+        Ok(())
+    }
+
+    fn csv_error(&self, name: &str, error: csv::Error) -> RunError {
+        self.file_error(name, std::io::Error::other(error))
+    }
+
+    fn file_error(&self, name: &str, error: std::io::Error) -> RunError {
+        RunError::file(self.path.join(name), error)
+    }
+}
+
+/// Ends a run that cannot be finished, with the reason, while other runs go on.
+pub fn failed(path: &Path, reason: &str) -> Result<(), RunError> {
+    create_folder(path)?;
+    let failure = serde_json::json!({ "reason": reason });
+    write_atomically(&path.join("FAILED.json"), pretty(&failure).as_bytes())
+}
+
+/// What a finished run came to, if this folder holds one.
+pub fn summary(path: &Path) -> Option<Summary> {
+    serde_json::from_slice(&fs::read(path.join("DONE")).ok()?).ok()
+}
+
+/// Removes a run, finished or not.
+pub fn remove(path: &Path) -> Result<(), RunError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(RunError::file(path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder with all above it.
+pub fn create_folder(path: &Path) -> Result<(), RunError> {
+    fs::create_dir_all(path).map_err(|error| RunError::file(path, error))
+}
+
+/// Writes a file so that it is there whole or not at all.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+    let part = path.with_extension("part");
+    fs::write(&part, bytes).map_err(|error| RunError::file(&part, error))?;
+    fs::rename(&part, path).map_err(|error| RunError::file(path, error))
+}
+
+/// Reads a text file.
+pub fn read_text(path: &Path) -> Result<String, RunError> {
+    fs::read_to_string(path).map_err(|error| RunError::file(path, error))
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// Opens a file for appending, cut to what a checkpoint vouches for.
+fn open_cut(path: &Path, length: u64) -> Result<File, RunError> {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| RunError::file(path, error))?;
+    file.set_len(length).map_err(|error| RunError::file(path, error))?;
+    Ok(file)
+}
+
+/// The seat that a checkpoint's name belongs to, among those of a cast.
+pub fn state_of<'a>(
+    states: &'a BTreeMap<String, MachineState>,
+    seat: Seat,
+) -> Option<&'a MachineState> {
+    states.get(&seat.to_string())
+}
+
+/// Reads a file, but no more than `bytes_max` bytes of it.
+pub fn read_bounded(path: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(bytes_max as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,173 @@
+//! ByzFL 0.0.11, Guerraoui et al.: its names, parameters and defaults.
+//!
+//! Its Krum counts `n - f - 1` neighbours where the paper counts `n - f - 2`, and every rule asks
+//! for `n > 2f` alone. Its `f` is 0 unless given, its a-little-is-enough adds the deviation of a
+//! sample where the authors subtract that of the population.
+
+use schemars::{JsonSchema, schema_for};
+use serde::Deserialize;
+
+use super::{Entry, Kind, Translation, number, read};
+
+pub(super) static ENTRIES: &[Entry] = &[
+    Entry {
+        name: "byzfl.Average",
+        kind: Kind::Aggregator,
+        member: "mean",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| read(given, |Nothing {}| Ok(Translation::to(""))),
+    },
+    Entry {
+        name: "byzfl.Median",
+        kind: Kind::Aggregator,
+        member: "median",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| read(given, |Nothing {}| Ok(Translation::to("middle = \"midpoint\""))),
+    },
+    Entry {
+        name: "byzfl.TrMean",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: Some(0),
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
+    },
+    Entry {
+        name: "byzfl.Krum",
+        kind: Kind::Aggregator,
+        member: "krum",
+        parameters: || schema_for!(Tolerance),
+        byzantine: Some(0),
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(KRUM))),
+    },
+    Entry {
+        name: "byzfl.MultiKrum",
+        kind: Kind::Aggregator,
+        member: "multi_krum",
+        parameters: || schema_for!(Tolerance),
+        byzantine: Some(0),
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(KRUM))),
+    },
+    Entry {
+        name: "byzfl.NNM",
+        kind: Kind::PreAggregator,
+        member: "nearest_neighbour_mixing",
+        parameters: || schema_for!(Tolerance),
+        byzantine: Some(0),
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
+    },
+    Entry {
+        name: "byzfl.SignFlipping",
+        kind: Kind::Attack,
+        member: "sign_flip",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| read(given, |Nothing {}| Ok(Translation::to("factor = 1.0"))),
+    },
+    Entry {
+        name: "byzfl.InnerProductManipulation",
+        kind: Kind::Attack,
+        member: "inner_product",
+        parameters: || schema_for!(InnerProductManipulation),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: InnerProductManipulation| {
+                Ok(Translation::to(format!("epsilon = {}", number("tau", given.tau)?)))
+            })
+        },
+    },
+    Entry {
+        name: "byzfl.ALittleIsEnough",
+        kind: Kind::Attack,
+        member: "little_is_enough",
+        parameters: || schema_for!(ALittleIsEnough),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: ALittleIsEnough| {
+                let tau = number("tau", given.tau)?;
+                Ok(Translation::to(format!("deviations = {tau}\nsign = \"plus\"\nsample = true")))
+            })
+        },
+    },
+    Entry {
+        name: "byzfl.Gaussian",
+        kind: Kind::Attack,
+        member: "gaussian",
+        parameters: || schema_for!(Gaussian),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Gaussian| {
+                let (mu, sigma) = (number("mu", given.mu)?, number("sigma", given.sigma)?);
+                Ok(Translation::to(format!("mean = {mu}\ndeviation = {sigma}")))
+            })
+        },
+    },
+];
+
+/// Its conventions for Krum and Multi-Krum; Multi-Krum keeps `n - f`, which is our default.
+const KRUM: &str = "neighbours = \"inclusive\"\ndistance = \"squared\"\ntolerance = \"majority\"";
+
+/// No parameters.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// What rules and pre-aggregators take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Tolerance {
+    /// How many byzantine rows to tolerate; absent: the declared number, else 0.
+    f: Option<usize>,
+}
+
+impl Tolerance {
+    fn with(self, parameters: &str) -> Translation {
+        Translation { byzantine: self.f, ..Translation::to(parameters) }
+    }
+}
+
+/// Its inner product manipulation.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct InnerProductManipulation {
+    /// How many times the mean is sent, negated.
+    tau: f64,
+}
+
+impl Default for InnerProductManipulation {
+    fn default() -> Self {
+        InnerProductManipulation { tau: 2.0 }
+    }
+}
+
+/// Its a little is enough.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct ALittleIsEnough {
+    /// How many standard deviations are added to the mean.
+    tau: f64,
+}
+
+impl Default for ALittleIsEnough {
+    fn default() -> Self {
+        ALittleIsEnough { tau: 1.5 }
+    }
+}
+
+/// Its noise.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Gaussian {
+    /// The mean of every coordinate.
+    mu: f64,
+    /// The standard deviation of every coordinate.
+    sigma: f64,
+}
+
+impl Default for Gaussian {
+    fn default() -> Self {
+        Gaussian { mu: 0.0, sigma: 1.0 }
+    }
+}

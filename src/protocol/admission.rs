@@ -1,0 +1,92 @@
+//! Admission: what is refused before any rule sees it, and why.
+//!
+//! Peers are hostile by definition here. A message is checked for its sender, its round, its
+//! length and its values; what does not pass is counted against whoever sent it.
+
+use std::fmt;
+
+use crate::node::{NodeId, Round};
+use crate::vector::first_not_finite;
+
+/// A message that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Who sent it.
+    pub from: NodeId,
+    /// The round that was open.
+    pub round: Round,
+    /// Why it was not taken.
+    pub reason: Reason,
+}
+
+/// Why a message is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The sender is not on the roster.
+    Stranger,
+    /// The sender was given up on before.
+    Lost,
+    /// The message belongs to another round.
+    OtherRound {
+        /// The round it names.
+        got: Round,
+    },
+    /// The sender has answered this round before; its first answer counts.
+    Twice,
+    /// The vector has another length than the model.
+    Length {
+        /// The model's length.
+        expected: usize,
+        /// The vector's length.
+        got: u64,
+    },
+    /// The vector holds a value that is NaN or infinite.
+    NotFinite {
+        /// The first such position.
+        position: usize,
+    },
+    /// A kind of message that only a server sends.
+    WrongKind,
+    /// The transport could not make a message of what came.
+    Malformed(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Stranger => write!(formatter, "not on the roster"),
+            Reason::Lost => write!(formatter, "stayed away too long before"),
+            Reason::OtherRound { got } => write!(formatter, "belongs to round {got}"),
+            Reason::Twice => write!(formatter, "answered this round before"),
+            Reason::Length { expected, got } => {
+                write!(formatter, "has {got} values where the model has {expected}")
+            }
+            Reason::NotFinite { position } => {
+                write!(formatter, "value {position} is not a finite number")
+            }
+            Reason::WrongKind => write!(formatter, "only a server may say this"),
+            Reason::Malformed(what) => write!(formatter, "malformed: {what}"),
+        }
+    }
+}
+
+/// Checks an update's length and values.
+pub fn admit(update: &[f32], expected: usize) -> Result<(), Reason> {
+    if update.len() != expected {
+        return Err(Reason::Length { expected, got: update.len() as u64 });
+    }
+    first_not_finite(update).map_or(Ok(()), |position| Err(Reason::NotFinite { position }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_and_values_are_checked() {
+        assert_eq!(admit(&[1.0, 2.0], 2), Ok(()));
+        assert_eq!(admit(&[1.0], 2), Err(Reason::Length { expected: 2, got: 1 }));
+        assert_eq!(admit(&[1.0, f32::NAN], 2), Err(Reason::NotFinite { position: 1 }));
+        assert_eq!(admit(&[f32::INFINITY, 0.0], 2), Err(Reason::NotFinite { position: 0 }));
+    }
+}

@@ -1,0 +1,313 @@
+//! The adversary: one machine that speaks for every identity it holds.
+//!
+//! It answers when it knows what its knowledge level promises: at once on its own data, after
+//! the last honest message of the round where it reads the wiretap. What it sends for several
+//! identities is crafted together, so they can collude.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use super::fault::Faults;
+use super::history::History;
+use super::worker::{Trainer, lost_state};
+use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
+use crate::aggregators::{Aggregator, Context};
+use crate::attacks::{Attack, Crafted, Knowledge, View};
+use crate::memory::Memory;
+use crate::node::{NodeId, Round};
+use crate::seed::{Purpose, stream};
+use crate::training::WorkerState;
+use crate::vector::{Shared, stack};
+
+/// What an adversary is told before the first round.
+#[derive(Debug, Clone)]
+pub struct AdversarySettings {
+    /// The identities it speaks for, ascending.
+    pub identities: Vec<NodeId>,
+    /// What it knows.
+    pub knowledge: Knowledge,
+    /// What it does.
+    pub attack: Arc<dyn Attack>,
+    /// The honest identities, whom the omniscient waits to hear, ascending.
+    pub honest: Vec<NodeId>,
+    /// How many samples each of its identities declares.
+    pub samples: BTreeMap<NodeId, u64>,
+    /// Its identities' own training, where the attack uses it.
+    pub trainers: BTreeMap<NodeId, Trainer>,
+    /// The planned absences, which bind corrupted identities as well.
+    pub faults: Faults,
+    /// How many identities take part in all.
+    pub participants: usize,
+    /// How many of them are corrupted, by this and other adversaries.
+    pub corrupted: usize,
+    /// The server's rule and its declared `f`, for those who know it.
+    pub defence: Option<(Arc<dyn Aggregator>, usize)>,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+/// The adversary's machine.
+pub struct Adversary {
+    settings: AdversarySettings,
+    history: History<State>,
+    round: Option<OpenRound>,
+}
+
+/// What a checkpoint keeps of an adversary.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct State {
+    memory: Memory,
+    workers: BTreeMap<NodeId, WorkerState>,
+}
+
+/// A round that the adversary has been asked in or has heard of.
+struct OpenRound {
+    round: Round,
+    model: Option<Shared>,
+    /// Who was asked by whom, and still waits for its words.
+    asked: BTreeMap<NodeId, NodeId>,
+    /// Honest updates; `None` for those who had nothing.
+    heard: BTreeMap<NodeId, Option<Shared>>,
+    answers: Option<BTreeMap<NodeId, Message>>,
+}
+
+impl OpenRound {
+    fn new(round: Round) -> Self {
+        OpenRound {
+            round,
+            model: None,
+            asked: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            answers: None,
+        }
+    }
+}
+
+impl fmt::Debug for Adversary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Adversary")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Adversary {
+    /// An adversary before its first round.
+    pub fn new(settings: AdversarySettings) -> Self {
+        Adversary { settings, history: History::new(State::default()), round: None }
+    }
+
+    fn hears_the_honest(&self) -> bool {
+        self.settings.knowledge >= Knowledge::Omniscient
+    }
+
+    /// The open round, which a message of a later round replaces; `None` for an old message.
+    fn round_of(&mut self, round: Round) -> Option<&mut OpenRound> {
+        let open = self.round.get_or_insert_with(|| OpenRound::new(round));
+        if open.round < round {
+            *open = OpenRound::new(round);
+        }
+        (open.round == round).then_some(open)
+    }
+
+    /// Crafts the round's answers once enough is known, and says what is still owed.
+    fn speak(&mut self) -> Result<Vec<Action>, ProtocolError> {
+        let Some(mut open) = self.round.take() else { return Ok(Vec::new()) };
+        let ready = !self.hears_the_honest()
+            || self.settings.honest.iter().all(|node| open.heard.contains_key(node));
+        if open.answers.is_none()
+            && ready
+            && let Some(model) = open.model.clone()
+        {
+            open.answers = Some(self.craft(open.round, &model, &open.heard)?);
+        }
+        let mut actions = Vec::new();
+        if let Some(answers) = &open.answers {
+            for (identity, server) in std::mem::take(&mut open.asked) {
+                let message = answers[&identity].clone();
+                actions.push(Action::Send { from: identity, to: server, message });
+            }
+        }
+        self.round = Some(open);
+        Ok(actions)
+    }
+
+    /// What each identity says in `round`.
+    fn craft(
+        &mut self,
+        round: Round,
+        model: &Shared,
+        heard: &BTreeMap<NodeId, Option<Shared>>,
+    ) -> Result<BTreeMap<NodeId, Message>, ProtocolError> {
+        let first = self.settings.identities[0];
+        let mut state = self.history.before(round).ok_or_else(|| lost_state(first, round))?.clone();
+        let active: Vec<NodeId> = self
+            .settings
+            .identities
+            .iter()
+            .copied()
+            .filter(|&identity| !self.settings.faults.absent(round, identity))
+            .collect();
+        let absent = Message::Absent { round };
+        let mut answers: BTreeMap<NodeId, Message> =
+            self.settings.identities.iter().map(|&node| (node, absent.clone())).collect();
+        if !active.is_empty() {
+            let (own, losses) = self.train_own(round, model, &active, &mut state);
+            let honest = self.hears_the_honest().then(|| honest_rows(heard, model.len()));
+            let crafted =
+                self.run_attack(round, model, &active, own.view(), honest.as_ref(), &mut state)?;
+            let rows = match crafted {
+                Crafted::PerNode(rows) => rows,
+                Crafted::Silence => Array2::zeros((0, model.len())),
+                Crafted::PerEdge(_) => {
+                    return Err(ProtocolError::Unexpected {
+                        machine: "an adversary with one receiver",
+                        event: "an attack that tells every receiver something else".to_owned(),
+                    });
+                }
+            };
+            for (row, identity) in rows.rows().into_iter().zip(&active) {
+                let message = Message::Share {
+                    round,
+                    update: Arc::new(row.to_owned()),
+                    loss: losses.get(identity).copied().unwrap_or(0.0),
+                    samples: self.settings.samples.get(identity).copied().unwrap_or(1),
+                };
+                answers.insert(*identity, message);
+            }
+        }
+        self.history.push(round, state);
+        Ok(answers)
+    }
+
+    /// What the active identities would have sent, where the attack wants to know.
+    fn train_own(
+        &self,
+        round: Round,
+        model: &Shared,
+        active: &[NodeId],
+        state: &mut State,
+    ) -> (Array2<f32>, BTreeMap<NodeId, f32>) {
+        let mut losses = BTreeMap::new();
+        let mut rows = BTreeMap::new();
+        if self.settings.attack.uses_own(self.settings.knowledge) {
+            for identity in active {
+                let before = state.workers.remove(identity).unwrap_or_default();
+                let (update, after) = self.settings.trainers[identity].train(round, model, &before);
+                state.workers.insert(*identity, after);
+                losses.insert(*identity, update.loss);
+                rows.insert(*identity, Arc::new(update.vector));
+            }
+        }
+        if rows.is_empty() {
+            return (Array2::zeros((0, model.len())), losses);
+        }
+        (stack(&rows), losses)
+    }
+
+    fn run_attack(
+        &self,
+        round: Round,
+        model: &Shared,
+        active: &[NodeId],
+        own: ArrayView2<'_, f32>,
+        honest: Option<&Array2<f32>>,
+        state: &mut State,
+    ) -> Result<Crafted, ProtocolError> {
+        let AdversarySettings { seed, .. } = self.settings;
+        let defence = |updates: ArrayView2<'_, f32>| {
+            let (rule, byzantine) =
+                self.settings.defence.as_ref().ok_or("the rule is not known")?;
+            let senders: Vec<NodeId> = (0..updates.nrows() as u32).map(NodeId).collect();
+            let mut context = Context {
+                round,
+                rounds_total: round.0,
+                byzantine: *byzantine,
+                senders: &senders,
+                samples: None,
+                previous: None,
+                trusted: None,
+                head: None,
+                memory: &mut Memory::default(),
+                rng: &mut stream(seed, Purpose::Aggregation, round, NodeId(0)),
+            };
+            let result = rule.aggregate(updates, &mut context);
+            result.map(|aggregate| aggregate.vector).map_err(|error| error.to_string())
+        };
+        let knows_rule = self.settings.knowledge >= Knowledge::OmniscientAndRule;
+        let view = View {
+            round,
+            global: model.view(),
+            identities: active,
+            own,
+            honest: honest.map(|rows| rows.view()),
+            participants: self.settings.participants,
+            corrupted: self.settings.corrupted,
+            defence: if knows_rule { Some(&defence) } else { None },
+        };
+        let mut rng = stream(seed, Purpose::Attack, round, self.settings.identities[0]);
+        self.settings
+            .attack
+            .craft(&view, &mut state.memory, &mut rng)
+            .map_err(|error| ProtocolError::Attack { round, error })
+    }
+}
+
+/// The honest updates of a round in sender order.
+fn honest_rows(heard: &BTreeMap<NodeId, Option<Shared>>, columns: usize) -> Array2<f32> {
+    let rows: BTreeMap<NodeId, Shared> = heard
+        .iter()
+        .filter_map(|(&node, update)| update.as_ref().map(|update| (node, Arc::clone(update))))
+        .collect();
+    if rows.is_empty() { Array2::zeros((0, columns)) } else { stack(&rows) }
+}
+
+impl Machine for Adversary {
+    fn step(&mut self, event: Event) -> Result<Vec<Action>, ProtocolError> {
+        match event {
+            Event::Received { from, to, message: Message::Train { round, model } }
+                if self.settings.identities.contains(&to) =>
+            {
+                if let Some(open) = self.round_of(round) {
+                    open.model.get_or_insert(model);
+                    open.asked.insert(to, from);
+                }
+                self.speak()
+            }
+            Event::Tapped { from, message } => {
+                let round = message.round();
+                let honest: BTreeSet<NodeId> = self.settings.honest.iter().copied().collect();
+                if honest.contains(&from)
+                    && let Some(open) = self.round_of(round)
+                {
+                    let update = match message {
+                        Message::Share { update, .. } => Some(update),
+                        _ => None,
+                    };
+                    open.heard.entry(from).or_insert(update);
+                }
+                self.speak()
+            }
+            Event::Start => Ok(Vec::new()),
+            other => Err(ProtocolError::Unexpected {
+                machine: "an adversary",
+                event: format!("{other:?}").chars().take(120).collect(),
+            }),
+        }
+    }
+
+    fn state(&self) -> MachineState {
+        let (round, state) = self.history.newest();
+        MachineState::encode(round, state)
+    }
+
+    fn restore(&mut self, state: &MachineState) -> Result<(), ProtocolError> {
+        self.history.push(state.round, state.decode()?);
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! The last two states of a machine.
+//!
+//! Whoever is killed and comes back may be asked for the last round once more, since its answer
+//! may have been lost on the way. So a machine keeps the state after its last round and the one
+//! before, and answers from the latter.
+
+use crate::node::Round;
+
+/// States after the last round and after the one before.
+#[derive(Debug, Clone)]
+pub struct History<S> {
+    older: Option<(Round, S)>,
+    newest: (Round, S),
+}
+
+impl<S: Clone> History<S> {
+    /// A history that begins before the first round.
+    pub fn new(initial: S) -> Self {
+        History { older: None, newest: (Round(0), initial) }
+    }
+
+    /// The state that `round` starts from, if it is remembered.
+    pub fn before(&self, round: Round) -> Option<&S> {
+        [Some(&self.newest), self.older.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|(finished, _)| finished.next() == round)
+            .map(|(_, state)| state)
+    }
+
+    /// The newest state and its round.
+    pub fn newest(&self) -> (Round, &S) {
+        (self.newest.0, &self.newest.1)
+    }
+
+    /// Remembers the state after `round`; doing the last round again replaces its state.
+    pub fn push(&mut self, round: Round, state: S) {
+        let before = std::mem::replace(&mut self.newest, (round, state));
+        if before.0 < round {
+            self.older = Some(before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_round_can_be_repeated_but_no_earlier_one() {
+        let mut history = History::new("start");
+        history.push(Round(1), "one");
+        history.push(Round(2), "two");
+        assert_eq!(history.before(Round(3)), Some(&"two"));
+        assert_eq!(history.before(Round(2)), Some(&"one"));
+        assert_eq!(history.before(Round(1)), None);
+        history.push(Round(2), "two again");
+        assert_eq!(history.before(Round(2)), Some(&"one"));
+        assert_eq!(history.newest(), (Round(2), &"two again"));
+    }
+}

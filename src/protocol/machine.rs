@@ -1,0 +1,127 @@
+//! What a participant is: a machine that turns events into actions.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Message, Reason, Refusal, RoundRecord};
+use crate::attacks::AttackError;
+use crate::node::{NodeId, Round};
+
+/// Something that happens to a machine.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The run begins, or goes on after [`Machine::restore`].
+    Start,
+    /// A message arrives. `to` tells a machine that speaks for several identities which is meant.
+    Received {
+        /// Who sent it; the runtime vouches for that.
+        from: NodeId,
+        /// Who it is for.
+        to: NodeId,
+        /// What it says.
+        message: Message,
+    },
+    /// The wiretap shows what an honest node has sent.
+    Tapped {
+        /// Who sent it.
+        from: NodeId,
+        /// What it says.
+        message: Message,
+    },
+    /// What a node sent could not be made a message of: its turn in the round is over.
+    Garbled {
+        /// Who sent it.
+        from: NodeId,
+        /// What was wrong with it.
+        reason: Reason,
+    },
+    /// The runtime has given up on a node: it is absent from now on.
+    Lost {
+        /// The node that stays away.
+        node: NodeId,
+    },
+}
+
+/// Something that a machine wants done.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Deliver a message.
+    Send {
+        /// The identity that speaks.
+        from: NodeId,
+        /// The one it speaks to.
+        to: NodeId,
+        /// What it says.
+        message: Message,
+    },
+    /// Count what was refused, against its sender.
+    Refuse(Refusal),
+    /// Keep what a round came to.
+    Record(RoundRecord),
+    /// The run is over.
+    Finish,
+}
+
+/// A participant: server, worker, adversary.
+pub trait Machine: Send {
+    /// Takes in one event and says what is to be done, in this order.
+    fn step(&mut self, event: Event) -> Result<Vec<Action>, ProtocolError>;
+
+    /// What the machine must know to go on after the last round it has finished.
+    fn state(&self) -> MachineState;
+
+    /// Takes a state back. A machine is given its last two states, the older one first, so that
+    /// it can repeat the last round if it is asked to.
+    fn restore(&mut self, state: &MachineState) -> Result<(), ProtocolError>;
+}
+
+/// A machine's state between two rounds, as bytes for a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineState {
+    /// The last round that is finished in it.
+    pub round: Round,
+    /// The encoded state.
+    pub bytes: Vec<u8>,
+}
+
+impl MachineState {
+    /// Encodes a state.
+    pub fn encode<S: Serialize>(round: Round, state: &S) -> Self {
+        let bytes = postcard::to_allocvec(state).expect("plain data encodes");
+        MachineState { round, bytes }
+    }
+
+    /// Decodes a state that this version wrote.
+    pub fn decode<S: DeserializeOwned>(&self) -> Result<S, ProtocolError> {
+        postcard::from_bytes(&self.bytes).map_err(|error| ProtocolError::State {
+            message: format!("state of round {} does not decode: {error}", self.round),
+        })
+    }
+}
+
+/// Why a machine cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// An event that this machine can never be sent.
+    #[error("{machine} was sent what it does not understand: {event}")]
+    Unexpected {
+        /// The kind of machine.
+        machine: &'static str,
+        /// What came.
+        event: String,
+    },
+    /// A checkpoint is missing or cannot be used.
+    #[error("{message}")]
+    State {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The attack could not be crafted.
+    #[error("round {round}: {error}")]
+    Attack {
+        /// The round.
+        round: Round,
+        /// Why.
+        error: AttackError,
+    },
+}

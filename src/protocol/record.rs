@@ -1,0 +1,78 @@
+//! What a round came to, as the server saw it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::node::{NodeId, Round};
+use crate::vector::{Digest, Shared};
+
+/// One closed round of one server.
+#[derive(Debug, Clone)]
+pub struct RoundRecord {
+    /// The round.
+    pub round: Round,
+    /// The model after it.
+    pub model: Shared,
+    /// The digest of that model.
+    pub digest: Digest,
+    /// One entry per identity of the roster, in its order.
+    pub senders: Vec<SenderRecord>,
+    /// Why the rule refused and the model stayed, if it did.
+    pub skipped: Option<String>,
+    /// Whether a deadline closed the round; then its bits depend on the clock.
+    pub timed_out: bool,
+}
+
+impl RoundRecord {
+    /// How many identities ended the round with this outcome.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.senders.iter().filter(|sender| sender.outcome == outcome).count()
+    }
+
+    /// How many messages were refused while the round was open.
+    pub fn refusals(&self) -> u32 {
+        self.senders.iter().map(|sender| sender.refusals).sum()
+    }
+}
+
+/// What one identity did in a round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SenderRecord {
+    /// Who.
+    pub node: NodeId,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The loss it declared.
+    pub loss: Option<f32>,
+    /// The Euclidean norm of its update.
+    pub norm: Option<f64>,
+    /// Its share in the aggregate, where the rule decides per row.
+    pub weight: Option<f32>,
+    /// How many of its messages were refused while the round was open.
+    pub refusals: u32,
+}
+
+/// How an identity ended a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its update was a row.
+    Shared,
+    /// It said that it has nothing, by plan or by choice.
+    Absent,
+    /// Its update was not admitted.
+    Refused,
+    /// It stayed away for longer than the runtime's patience.
+    Lost,
+}
+
+impl Outcome {
+    /// The word for it in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Shared => "shared",
+            Outcome::Absent => "absent",
+            Outcome::Refused => "refused",
+            Outcome::Lost => "lost",
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The coordinator's driver: the server's machine of one run, and the lines to everybody else.
+//!
+//! It delivers what the machine sends, sends it once more to whoever comes back, gives up on
+//! whoever stays away for longer than the patience, and feeds the wiretap. It is given messages,
+//! never anybody's data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tonic::Status;
+
+use super::hub::{Happening, Line};
+use super::wire::proto::envelope::Body;
+use super::wire::proto::{Envelope, Finished, Tapped};
+use super::wire::{encoded_len, envelopes};
+use super::wiretap::Wiretap;
+use super::{Cast, Next, Notice, Observer, RunError, Seat, States};
+use crate::node::{NodeId, Round};
+use crate::protocol::{Action, Event, Machine, Message, Refusal};
+use crate::vector::Shared;
+
+/// Refusals after which a node is shown out: it is lost to the run.
+const REFUSALS_MAX: u32 = 1000;
+
+/// How often a driver that waits looks whether it is to stop.
+const HEARTBEAT: Duration = Duration::from_millis(200);
+
+/// Drives one run whose other machines are processes.
+pub struct Driver<'a> {
+    node: NodeId,
+    machine: Box<dyn Machine>,
+    happenings: mpsc::Receiver<Happening>,
+    handle: Handle,
+    patience: Duration,
+    stop: Arc<AtomicBool>,
+    observer: &'a mut dyn Observer,
+    tap: Wiretap,
+    listener: Option<mpsc::UnboundedSender<Result<Tapped, Status>>>,
+    tapped: Vec<(NodeId, Message)>,
+    round: Round,
+    lines: BTreeMap<NodeId, Line>,
+    owed: BTreeMap<NodeId, Owed>,
+    lost: BTreeSet<NodeId>,
+    refusals: BTreeMap<NodeId, u32>,
+    encoded: Option<(Round, Shared, Vec<Envelope>)>,
+}
+
+/// A message that has not been answered yet.
+struct Owed {
+    message: Message,
+    since: Instant,
+}
+
+/// What a driver needs beside its machine.
+#[derive(Debug)]
+pub struct DriverSettings {
+    /// The part that the machine plays.
+    pub node: NodeId,
+    /// What happens on the run's lines.
+    pub happenings: mpsc::Receiver<Happening>,
+    /// The runtime on which the lines are served.
+    pub handle: Handle,
+    /// How long a node may stay away, or owe an answer, before it is given up.
+    pub patience: Duration,
+    /// Set when the run is to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Driver<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Driver").field("round", &self.round).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Driver<'a> {
+    /// A driver for this machine, whose state has been restored if there was one.
+    pub fn new(
+        settings: DriverSettings,
+        cast: &Cast,
+        machine: Box<dyn Machine>,
+        observer: &'a mut dyn Observer,
+    ) -> Self {
+        let DriverSettings { node, happenings, handle, patience, stop } = settings;
+        Driver {
+            node,
+            machine,
+            happenings,
+            handle,
+            patience,
+            stop,
+            observer,
+            tap: Wiretap::new(cast),
+            listener: None,
+            tapped: Vec::new(),
+            round: Round(0),
+            lines: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+            encoded: None,
+        }
+    }
+
+    /// Runs until the last round is closed.
+    pub fn run(mut self) -> Result<(), RunError> {
+        let mut finished = self.step(Event::Start)?;
+        while !finished {
+            if self.stop.load(Ordering::Relaxed) {
+                // Every closed round is on disk already.
+                return Err(RunError::Interrupted);
+            }
+            finished = match self.next_happening() {
+                Some(happening) => self.take(happening)?,
+                None => self.give_up_on_the_late()?,
+            };
+        }
+        let finished = Envelope { body: Some(Body::Finished(Finished {})) };
+        for line in self.lines.values() {
+            let _ = line.outgoing.send(Ok(finished.clone()));
+        }
+        Ok(())
+    }
+
+    /// What happens next, if anything does before somebody is late.
+    fn next_happening(&mut self) -> Option<Happening> {
+        let now = Instant::now();
+        let late = self.owed.values().map(|owed| owed.since + self.patience).min();
+        let wait = late.map_or(HEARTBEAT, |late| late.saturating_duration_since(now));
+        let happenings = &mut self.happenings;
+        let wait = wait.min(HEARTBEAT);
+        let next = async { timeout(wait, happenings.recv()).await };
+        self.handle.block_on(next).ok().flatten()
+    }
+
+    fn take(&mut self, happening: Happening) -> Result<bool, RunError> {
+        match happening {
+            Happening::Joined { node, line } => {
+                self.join(node, line)?;
+                Ok(false)
+            }
+            Happening::Said { node, line, message } if self.speaks(node, line) => {
+                self.owed.remove(&node);
+                self.step(Event::Received { from: node, to: self.node, message })
+            }
+            Happening::Garbled { node, line, reason } if self.speaks(node, line) => {
+                self.owed.remove(&node);
+                self.step(Event::Garbled { from: node, reason })
+            }
+            Happening::Left { node, line } if self.speaks(node, line) => {
+                self.lines.remove(&node);
+                self.observer.noticed(Notice::Left { node })?;
+                Ok(false)
+            }
+            Happening::Tapping { outgoing } => {
+                for (from, message) in &self.tapped {
+                    show(&outgoing, *from, message);
+                }
+                self.listener = Some(outgoing);
+                Ok(false)
+            }
+            // Left over from a connection that has been replaced.
+            _ => Ok(false),
+        }
+    }
+
+    fn speaks(&self, node: NodeId, line: u64) -> bool {
+        self.lines.get(&node).is_some_and(|current| current.id == line)
+    }
+
+    /// Lets a node speak on a new line, and asks it again what it has not answered.
+    fn join(&mut self, node: NodeId, line: Line) -> Result<(), RunError> {
+        if self.lost.contains(&node) {
+            let gone = Status::failed_precondition(format!(
+                "node {node} stayed away longer than {} s and is absent from this run",
+                self.patience.as_secs()
+            ));
+            let _ = line.outgoing.send(Err(gone));
+            return Ok(());
+        }
+        self.observer.noticed(Notice::Joined { node, process: line.process })?;
+        self.lines.insert(node, line);
+        if let Some(owed) = self.owed.get_mut(&node) {
+            owed.since = Instant::now();
+            let message = owed.message.clone();
+            self.deliver(node, &message);
+        }
+        Ok(())
+    }
+
+    fn give_up_on_the_late(&mut self) -> Result<bool, RunError> {
+        let now = Instant::now();
+        let late = |owed: &Owed| now.duration_since(owed.since) >= self.patience;
+        let late: Vec<NodeId> =
+            self.owed.iter().filter(|(_, owed)| late(owed)).map(|(&node, _)| node).collect();
+        for node in late {
+            if self.give_up(node)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn give_up(&mut self, node: NodeId) -> Result<bool, RunError> {
+        self.owed.remove(&node);
+        self.lines.remove(&node);
+        self.lost.insert(node);
+        self.observer.noticed(Notice::Lost { node })?;
+        if let Some(event) = self.tap.lost(node, self.round) {
+            self.show(event);
+        }
+        self.step(Event::Lost { node })
+    }
+
+    /// Steps the machine and does what it wants; says whether the run is over.
+    fn step(&mut self, event: Event) -> Result<bool, RunError> {
+        let seat = Seat::Node(self.node);
+        let actions =
+            self.machine.step(event.clone()).map_err(|error| RunError::Machine { seat, error })?;
+        self.overhear(event, &actions);
+        let mut finished = false;
+        let mut shown_out = Vec::new();
+        for action in actions {
+            match action {
+                Action::Send { from, to, message } => {
+                    self.begin(message.round());
+                    let bytes = encoded_len(&message);
+                    self.observer.sent(from, to, &message, bytes);
+                    self.deliver(to, &message);
+                    self.owed.insert(to, Owed { message, since: Instant::now() });
+                }
+                Action::Refuse(refusal) => shown_out.extend(self.refuse(&refusal)?),
+                Action::Record(record) => match self.observer.closed(&record)? {
+                    Next::Continue => {}
+                    Next::Checkpoint => self.checkpoint(record.round)?,
+                    Next::Stop => {
+                        self.checkpoint(record.round)?;
+                        return Err(RunError::Interrupted);
+                    }
+                },
+                Action::Finish => finished = true,
+            }
+        }
+        for node in shown_out {
+            finished |= self.give_up(node)?;
+        }
+        Ok(finished)
+    }
+
+    fn checkpoint(&mut self, round: Round) -> Result<(), RunError> {
+        let states = States::from([(Seat::Node(self.node), self.machine.state())]);
+        self.observer.checkpoint(round, &states)
+    }
+
+    /// Counts a refusal; a node that has had too many is to be shown out.
+    fn refuse(&mut self, refusal: &Refusal) -> Result<Option<NodeId>, RunError> {
+        self.observer.refused(refusal)?;
+        let count = self.refusals.entry(refusal.from).or_default();
+        *count += 1;
+        Ok((*count == REFUSALS_MAX).then_some(refusal.from))
+    }
+
+    /// Notes what a worker's answer looked like on the wire, and shows it to the adversary.
+    fn overhear(&mut self, event: Event, actions: &[Action]) {
+        let Event::Received { from, to, message } = event else { return };
+        let taken = !actions.iter().any(|action| matches!(action, Action::Refuse(_)));
+        if taken {
+            let bytes = encoded_len(&message);
+            self.observer.sent(from, to, &message, bytes);
+        }
+        if let Some(event) = self.tap.answered(from, &message, taken) {
+            self.show(event);
+        }
+    }
+
+    /// Forgets what the adversary was shown in the round before.
+    fn begin(&mut self, round: Round) {
+        if round <= self.round {
+            return;
+        }
+        self.round = round;
+        self.tapped.clear();
+        for event in self.tap.round_begins(round) {
+            self.show(event);
+        }
+    }
+
+    fn show(&mut self, event: Event) {
+        let Event::Tapped { from, message } = event else { return };
+        if let Some(listener) = &self.listener {
+            show(listener, from, &message);
+        }
+        self.tapped.push((from, message));
+    }
+
+    /// Sends to a node that is there; one that is not is sent the same when it comes.
+    fn deliver(&mut self, to: NodeId, message: &Message) {
+        let Some(line) = self.lines.get(&to) else { return };
+        let Message::Train { round, model } = message else {
+            send_all(line, envelopes(message));
+            return;
+        };
+        // The same model goes to everybody: its bytes are made once.
+        let fresh = match &self.encoded {
+            Some((known, known_model, _)) => known != round || !Arc::ptr_eq(known_model, model),
+            None => true,
+        };
+        if fresh {
+            self.encoded = Some((*round, Arc::clone(model), envelopes(message)));
+        }
+        if let Some((_, _, encoded)) = &self.encoded {
+            send_all(line, encoded.clone());
+        }
+    }
+}
+
+fn send_all(line: &Line, envelopes: Vec<Envelope>) {
+    for envelope in envelopes {
+        // A line that is gone reports so itself.
+        let _ = line.outgoing.send(Ok(envelope));
+    }
+}
+
+fn show(listener: &mpsc::UnboundedSender<Result<Tapped, Status>>, from: NodeId, message: &Message) {
+    for envelope in envelopes(message) {
+        let _ = listener.send(Ok(Tapped { from: from.0, envelope: Some(envelope) }));
+    }
+}

@@ -1,0 +1,330 @@
+//! The hub: the coordinator's gRPC service. It knows who is who and brings each conversation to
+//! the run that it belongs to; what is said there is the business of the run's driver.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::door::{Strangers, Visitor};
+use super::token::Tokens;
+use super::wire::Assembler;
+use super::wire::proto::envelope::Body;
+use super::wire::proto::federation_server::Federation;
+use super::wire::proto::{Assignment, AttendRequest, Credential, Envelope, Hello, Tapped};
+use super::{Cast, Seat};
+use crate::RESULTS_VERSION;
+use crate::node::NodeId;
+use crate::protocol::{Message, Reason};
+use crate::vector::Digest;
+
+/// How long a conversation may take to begin with a hello.
+const HELLO: Duration = Duration::from_secs(10);
+
+/// What waits for a driver at most; senders wait for room.
+const WAITING_MAX: usize = 64;
+
+/// What happens on the lines of one run.
+#[derive(Debug)]
+pub enum Happening {
+    /// Somebody speaks for a node from now on.
+    Joined {
+        /// The node.
+        node: NodeId,
+        /// The connection.
+        line: Line,
+    },
+    /// A whole message came.
+    Said {
+        /// Who said it.
+        node: NodeId,
+        /// On which connection.
+        line: u64,
+        /// What it says.
+        message: Message,
+    },
+    /// Something came that is no message.
+    Garbled {
+        /// Who sent it.
+        node: NodeId,
+        /// On which connection.
+        line: u64,
+        /// What was wrong.
+        reason: Reason,
+    },
+    /// A connection broke.
+    Left {
+        /// Who spoke on it.
+        node: NodeId,
+        /// Which connection.
+        line: u64,
+    },
+    /// The adversary reads along from now on.
+    Tapping {
+        /// Where it reads.
+        outgoing: mpsc::UnboundedSender<Result<Tapped, Status>>,
+    },
+}
+
+/// A connection on which one node speaks in one run.
+#[derive(Debug)]
+pub struct Line {
+    /// Tells it from earlier ones of the same node.
+    pub id: u64,
+    /// The process at the other end.
+    pub process: u32,
+    /// What goes to the node.
+    pub outgoing: mpsc::UnboundedSender<Result<Envelope, Status>>,
+    /// Dropped to close the connection.
+    pub hold: watch::Sender<()>,
+}
+
+/// A run that is open for conversations.
+#[derive(Debug, Clone)]
+struct Open {
+    cast: Cast,
+    values: usize,
+    driver: mpsc::Sender<Happening>,
+}
+
+/// Everything that conversations need to find their run.
+#[derive(Debug)]
+pub struct Hub {
+    plan: Digest,
+    tokens: Tokens,
+    strangers: Arc<Strangers>,
+    lines: AtomicU64,
+    book: Mutex<Book>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    open: BTreeMap<String, Open>,
+    attending: BTreeMap<Seat, mpsc::UnboundedSender<Result<Assignment, Status>>>,
+}
+
+impl Hub {
+    /// A hub for a sweep with this digest, whose identities have these secrets.
+    pub fn new(plan: Digest, tokens: Tokens, strangers: Arc<Strangers>) -> Self {
+        Hub { plan, tokens, strangers, lines: AtomicU64::new(0), book: Mutex::default() }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a run: whoever has a part in it is told, and what they say comes out here.
+    pub fn open(&self, run_id: &str, cast: &Cast, values: usize) -> mpsc::Receiver<Happening> {
+        let (driver, happenings) = mpsc::channel(WAITING_MAX);
+        let mut book = self.book();
+        for seat in cast.seats() {
+            if let Some(process) = book.attending.get(&seat) {
+                let _ = process.send(Ok(assignment(run_id)));
+            }
+        }
+        book.open.insert(run_id.to_owned(), Open { cast: cast.clone(), values, driver });
+        happenings
+    }
+
+    /// Closes a run.
+    pub fn close(&self, run_id: &str) {
+        self.book().open.remove(run_id);
+    }
+
+    /// Tells every process that the sweep is over.
+    pub fn dismiss(&self) {
+        let attending = std::mem::take(&mut self.book().attending);
+        for process in attending.values() {
+            let _ = process.send(Ok(Assignment { run_id: String::new() }));
+        }
+    }
+
+    /// Who a credential proves to be, on which connection.
+    fn prove(
+        &self,
+        credential: Option<&Credential>,
+        visitor: Option<&Visitor>,
+    ) -> Result<NodeId, Status> {
+        let address = visitor.map(|visitor| visitor.address);
+        let stranger = |reason: String| {
+            self.strangers.count(address, &reason);
+            Status::unauthenticated(reason)
+        };
+        let credential = credential.ok_or_else(|| stranger("no credential".to_owned()))?;
+        let node = NodeId(credential.node);
+        let token = self.tokens.get(&node);
+        if !token.is_some_and(|token| token.matches(&credential.token)) {
+            return Err(stranger(format!("wrong secret for node {node}")));
+        }
+        if let Some(visitor) = visitor {
+            visitor.prove();
+        }
+        if credential.results_version != RESULTS_VERSION {
+            return Err(Status::failed_precondition(format!(
+                "node {node} produces results of version {}, the coordinator of version {}: \
+                 install the same byzlab on both",
+                credential.results_version, RESULTS_VERSION
+            )));
+        }
+        if credential.plan != self.plan.as_bytes() {
+            return Err(Status::failed_precondition(format!(
+                "node {node} has another plan than the coordinator (digest {} there): give both \
+                 the same config, --set and --seeds",
+                &self.plan.to_string()[..16]
+            )));
+        }
+        Ok(node)
+    }
+
+    /// The open run of a hello, in which the seat that says it must speak for its node.
+    fn find(&self, hello: &Hello, node: NodeId) -> Result<Open, Status> {
+        let open = self.book().open.get(&hello.run_id).cloned().ok_or_else(|| {
+            Status::not_found(format!("run {} is not open", printable(&hello.run_id)))
+        })?;
+        let seat = if hello.adversary { Seat::Adversary } else { Seat::Node(node) };
+        if open.cast.voices.get(&node) != Some(&seat) {
+            return Err(Status::permission_denied(format!(
+                "{seat} does not speak for node {node} in this run"
+            )));
+        }
+        Ok(open)
+    }
+}
+
+fn assignment(run_id: &str) -> Assignment {
+    Assignment { run_id: run_id.to_owned() }
+}
+
+/// A stranger's text, fit for a message.
+fn printable(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).take(16).collect()
+}
+
+/// A service that can be shared by connections and drivers.
+#[derive(Debug, Clone)]
+pub struct Service(pub Arc<Hub>);
+
+type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Federation for Service {
+    type AttendStream = Replies<Assignment>;
+    type ConverseStream = Replies<Envelope>;
+    type WiretapStream = Replies<Tapped>;
+
+    async fn attend(
+        &self,
+        request: Request<AttendRequest>,
+    ) -> Result<Response<Self::AttendStream>, Status> {
+        let visitor = request.extensions().get::<Visitor>().cloned();
+        let request = request.into_inner();
+        let node = self.0.prove(request.credential.as_ref(), visitor.as_ref())?;
+        let seat = if request.adversary { Seat::Adversary } else { Seat::Node(node) };
+        let (sender, assignments) = mpsc::unbounded_channel();
+        let mut book = self.0.book();
+        for (run_id, open) in &book.open {
+            if open.cast.seats().contains(&seat) {
+                let _ = sender.send(Ok(assignment(run_id)));
+            }
+        }
+        book.attending.insert(seat, sender);
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(assignments))))
+    }
+
+    async fn converse(
+        &self,
+        request: Request<Streaming<Envelope>>,
+    ) -> Result<Response<Self::ConverseStream>, Status> {
+        let visitor = request.extensions().get::<Visitor>().cloned();
+        let mut incoming = request.into_inner();
+        let hello = match timeout(HELLO, incoming.message()).await {
+            Ok(Ok(Some(Envelope { body: Some(Body::Hello(hello)) }))) => hello,
+            Ok(Err(status)) => return Err(status),
+            _ => {
+                let address = visitor.as_ref().map(|visitor| visitor.address);
+                self.0.strangers.count(address, "a conversation without a hello");
+                return Err(Status::unauthenticated("a conversation begins with a hello"));
+            }
+        };
+        let node = self.0.prove(hello.credential.as_ref(), visitor.as_ref())?;
+        let open = self.0.find(&hello, node)?;
+        let (outgoing, replies) = mpsc::unbounded_channel();
+        let (hold, held) = watch::channel(());
+        let id = self.0.lines.fetch_add(1, Ordering::Relaxed);
+        let line = Line { id, process: hello.process, outgoing, hold };
+        let gone = |_| Status::not_found("the run has just ended");
+        open.driver.send(Happening::Joined { node, line }).await.map_err(gone)?;
+        tokio::spawn(listen(node, id, incoming, open, held));
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(replies))))
+    }
+
+    async fn wiretap(
+        &self,
+        request: Request<Hello>,
+    ) -> Result<Response<Self::WiretapStream>, Status> {
+        let visitor = request.extensions().get::<Visitor>().cloned();
+        let hello = request.into_inner();
+        let node = self.0.prove(hello.credential.as_ref(), visitor.as_ref())?;
+        let open = self.0.find(&hello, node)?;
+        if !open.cast.tapped || open.cast.voices.get(&node) != Some(&Seat::Adversary) {
+            return Err(Status::permission_denied("the plan of this run has no wiretap"));
+        }
+        let (outgoing, tapped) = mpsc::unbounded_channel();
+        let gone = |_| Status::not_found("the run has just ended");
+        open.driver.send(Happening::Tapping { outgoing }).await.map_err(gone)?;
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(tapped))))
+    }
+}
+
+/// Takes in what one node says until it leaves or is shown out.
+async fn listen(
+    node: NodeId,
+    line: u64,
+    mut incoming: Streaming<Envelope>,
+    open: Open,
+    mut held: watch::Receiver<()>,
+) {
+    let mut assembler = Assembler::new(open.values);
+    loop {
+        let envelope = tokio::select! {
+            envelope = incoming.message() => envelope,
+            // The driver has dropped the other end: it has no more time for this node.
+            _ = held.changed() => return,
+        };
+        let happening = match envelope {
+            Ok(Some(envelope)) => match assembler.take(envelope) {
+                Ok(None) => continue,
+                Ok(Some(message)) => Happening::Said { node, line, message },
+                Err(reason) => Happening::Garbled { node, line, reason },
+            },
+            Ok(None) => Happening::Left { node, line },
+            Err(status) => {
+                // A broken connection says nothing about who broke it; bytes that do not decode,
+                // or that are too many for one message, are the sender's own.
+                if is_senders_fault(&status) {
+                    let reason = Reason::Malformed(status.message().to_owned());
+                    let _ = open.driver.send(Happening::Garbled { node, line, reason }).await;
+                }
+                Happening::Left { node, line }
+            }
+        };
+        let over = matches!(happening, Happening::Left { .. });
+        if open.driver.send(happening).await.is_err() || over {
+            return;
+        }
+    }
+}
+
+fn is_senders_fault(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        tonic::Code::Internal | tonic::Code::OutOfRange | tonic::Code::ResourceExhausted
+    ) && std::error::Error::source(status).is_none()
+}

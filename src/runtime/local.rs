@@ -1,0 +1,156 @@
+//! The local runtime: all machines in one process, in waves.
+//!
+//! A wave gives every machine that has events its events, in order, and collects what each wants
+//! done; actions are then carried out in seat order. Machines of one wave share nothing, so they
+//! can run on any number of threads without changing a bit.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::wire::encoded_len;
+use super::wiretap::Wiretap;
+use super::{Cast, Machines, Next, Observer, RunError, Seat, States};
+use crate::node::{NodeId, Round};
+use crate::protocol::{Action, Event, Machine, Message, ProtocolError};
+
+/// Events that wait for their machine.
+type Inbox = BTreeMap<Seat, Vec<Event>>;
+
+/// Drives `machines` until the run is over.
+///
+/// Steps the machines of a wave on the current rayon pool; with one thread, in order.
+pub fn run(
+    cast: &Cast,
+    mut machines: Machines,
+    observer: &mut dyn Observer,
+) -> Result<(), RunError> {
+    let tap = Wiretap::new(cast);
+    let mut round = Round(0);
+    let mut inbox: Inbox = machines.keys().map(|&seat| (seat, vec![Event::Start])).collect();
+    loop {
+        if inbox.is_empty() {
+            return Err(RunError::Stalled { round });
+        }
+        let wave = step_all(&mut machines, std::mem::take(&mut inbox))?;
+        let mut finished = false;
+        for (seat, steps) in wave {
+            for (event, actions) in steps {
+                if let Some((from, to, message, taken)) = answer(&event, &actions) {
+                    if taken {
+                        observer.sent(from, to, message, encoded_len(message));
+                    }
+                    if let Some(tapped) = tap.answered(from, message, taken) {
+                        inbox.entry(Seat::Adversary).or_default().push(tapped);
+                    }
+                }
+                for action in actions {
+                    match action {
+                        Action::Send { from, to, message } => {
+                            round = round.max(message.round());
+                            if matches!(message, Message::Train { .. }) {
+                                observer.sent(from, to, &message, encoded_len(&message));
+                            }
+                            let receiver = cast.voices[&to];
+                            let event = Event::Received { from, to, message };
+                            inbox.entry(receiver).or_default().push(event);
+                        }
+                        Action::Refuse(refusal) => observer.refused(&refusal)?,
+                        Action::Record(record) => {
+                            let next = observer.closed(&record)?;
+                            if next != Next::Continue {
+                                observer.checkpoint(record.round, &states(&machines))?;
+                            }
+                            if next == Next::Stop {
+                                return Err(RunError::Interrupted);
+                            }
+                        }
+                        Action::Finish => finished |= matches!(seat, Seat::Node(_)),
+                    }
+                }
+            }
+        }
+        if finished {
+            return Ok(());
+        }
+    }
+}
+
+/// One machine's events with what each made it do.
+type Steps = Vec<(Event, Vec<Action>)>;
+
+/// Steps every machine that has events, and returns what they want done in seat order.
+fn step_all(machines: &mut Machines, mut inbox: Inbox) -> Result<Vec<(Seat, Steps)>, RunError> {
+    let mut busy: Vec<(Seat, &mut Box<dyn Machine>, Vec<Event>)> = machines
+        .iter_mut()
+        .filter_map(|(&seat, machine)| Some((seat, machine, inbox.remove(&seat)?)))
+        .collect();
+    let step = |(seat, machine, events): &mut (Seat, &mut Box<dyn Machine>, Vec<Event>)| {
+        step_one(machine.as_mut(), std::mem::take(events))
+            .map(|steps| (*seat, steps))
+            .map_err(|error| RunError::Machine { seat: *seat, error })
+    };
+    if rayon::current_num_threads() == 1 {
+        busy.iter_mut().map(step).collect()
+    } else {
+        busy.par_iter_mut().map(step).collect()
+    }
+}
+
+fn step_one(machine: &mut dyn Machine, events: Vec<Event>) -> Result<Steps, ProtocolError> {
+    events.into_iter().map(|event| Ok((event.clone(), machine.step(event)?))).collect()
+}
+
+/// The answer that a server has just been given, and whether it took it. What it did not take
+/// is not counted as traffic of the round, and shows as absent on the wiretap.
+fn answer<'a>(event: &'a Event, actions: &[Action]) -> Option<(NodeId, NodeId, &'a Message, bool)> {
+    let Event::Received { from, to, message } = event else { return None };
+    if matches!(message, Message::Train { .. }) {
+        return None;
+    }
+    let taken = !actions.iter().any(|action| matches!(action, Action::Refuse(_)));
+    Some((*from, *to, message, taken))
+}
+
+fn states(machines: &Machines) -> States {
+    machines.iter().map(|(&seat, machine)| (seat, machine.state())).collect()
+}
+
+/// Calls `work` for each item, `jobs` at a time on `threads` threads.
+///
+/// With several jobs each item gets one thread, which gives the most runs per hour; a single job
+/// has all threads for the machines of its waves.
+pub fn for_each(
+    items: &[usize],
+    jobs: usize,
+    threads: usize,
+    work: impl Fn(usize) + Sync,
+) -> Result<(), RunError> {
+    let pool = |threads: usize| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|error| RunError::Network(format!("no threads to be had: {error}")))
+    };
+    if jobs <= 1 || items.len() <= 1 {
+        return pool(threads)?.install(|| {
+            items.iter().copied().for_each(&work);
+            Ok(())
+        });
+    }
+    let queue = std::sync::Mutex::new(items.iter().copied());
+    let next = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    let pools = (0..jobs.min(items.len())).map(|_| pool(1)).collect::<Result<Vec<_>, _>>()?;
+    std::thread::scope(|scope| {
+        for pool in &pools {
+            scope.spawn(|| {
+                pool.install(|| {
+                    while let Some(item) = next() {
+                        work(item);
+                    }
+                });
+            });
+        }
+    });
+    Ok(())
+}

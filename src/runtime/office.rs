@@ -1,0 +1,106 @@
+//! The office: a coordinator's listener with its hub, served on a thread of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tonic::transport::Server;
+
+use super::RunError;
+use super::door::{Door, Strangers};
+use super::hub::{Hub, Service};
+use super::participant::{CONNECTION_WINDOW, STREAM_WINDOW};
+use super::token::Tokens;
+use super::wire::proto::federation_server::FederationServer;
+use crate::vector::Digest;
+
+/// A coordinator that can be talked to.
+#[derive(Debug)]
+pub struct Office {
+    /// Who is who, and which runs are open.
+    pub hub: Arc<Hub>,
+    /// Who came without an identity.
+    pub strangers: Arc<Strangers>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The runtime that serves the lines.
+    pub handle: Handle,
+    closing: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Office {
+    /// Listens at `address`; port 0 takes any free port.
+    pub fn open(address: &str, plan: Digest, tokens: Tokens) -> Result<Self, RunError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| RunError::Network(format!("no runtime to be had: {error}")))?;
+        let listener = runtime.block_on(TcpListener::bind(address)).map_err(|error| {
+            RunError::Network(format!(
+                "cannot listen at {address}: {error}; choose another port, or 0 for any that is free"
+            ))
+        })?;
+        let bound = listener
+            .local_addr()
+            .map_err(|error| RunError::Network(format!("the listener has no address: {error}")))?;
+        let strangers = Arc::new(Strangers::default());
+        let hub = Arc::new(Hub::new(plan, tokens, Arc::clone(&strangers)));
+        let handle = runtime.handle().clone();
+        let (closing, closed) = oneshot::channel::<()>();
+        let door = Door::new(listener, Arc::clone(&strangers));
+        let service = FederationServer::new(Service(Arc::clone(&hub)));
+        let thread = std::thread::spawn(move || {
+            let serving = Server::builder()
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_concurrent_streams(64)
+                .http2_keepalive_interval(Some(Duration::from_secs(20)))
+                .add_service(service)
+                .serve_with_incoming(door);
+            runtime.block_on(async {
+                tokio::select! {
+                    served = serving => {
+                        if let Err(error) = served {
+                            tracing::error!("the coordinator cannot serve: {error}");
+                        }
+                    }
+                    _ = closed => {}
+                }
+            });
+        });
+        Ok(Office {
+            hub,
+            strangers,
+            address: bound,
+            handle,
+            closing: Some(closing),
+            thread: Some(thread),
+        })
+    }
+
+    /// Tells everybody that it is over, and stops listening once they have had time to hear it.
+    pub fn close(mut self) {
+        self.hub.dismiss();
+        std::thread::sleep(Duration::from_millis(50));
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        drop(self.closing.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported; nothing is left to be done about it here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

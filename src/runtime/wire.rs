@@ -1,0 +1,265 @@
+//! The wire: protocol messages as bytes and back, in one place.
+//!
+//! A message with a vector is a header and chunks of at most [`CHUNK`] bytes. What comes in is
+//! put together by an [`Assembler`], which knows how long vectors of this run are and never
+//! holds more than one of them per sender.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ndarray::Array1;
+use prost::Message as _;
+use prost::encoding::encoded_len_varint;
+
+use crate::node::Round;
+use crate::protocol::{Message, Reason};
+use crate::vector::{Shared, as_slice};
+
+/// Generated from `proto/byzlab/v1/federation.proto`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod proto {
+    tonic::include_proto!("byzlab.v1");
+}
+
+use proto::envelope::Body;
+use proto::{Absent, Chunk, Envelope, Share, Train};
+
+/// The most bytes of a vector in one envelope.
+pub const CHUNK: usize = 256 * 1024;
+
+/// The envelopes that carry a message, in order.
+pub fn envelopes(message: &Message) -> Vec<Envelope> {
+    let (header, vector) = header(message);
+    let mut envelopes = vec![Envelope { body: Some(header) }];
+    if let Some(vector) = vector {
+        let bytes = little_endian(as_slice(vector));
+        let mut start = 0;
+        while start < bytes.len() {
+            let end = bytes.len().min(start + CHUNK);
+            let data = bytes.slice(start..end);
+            envelopes.push(Envelope { body: Some(Body::Chunk(Chunk { data })) });
+            start = end;
+        }
+    }
+    envelopes
+}
+
+fn header(message: &Message) -> (Body, Option<&Shared>) {
+    match message {
+        Message::Train { round, model } => {
+            (Body::Train(Train { round: round.0, values: model.len() as u64 }), Some(model))
+        }
+        Message::Share { round, update, loss, samples } => {
+            let values = update.len() as u64;
+            let share = Share { round: round.0, values, loss: *loss, samples: *samples };
+            (Body::Share(share), Some(update))
+        }
+        Message::Absent { round } => (Body::Absent(Absent { round: round.0 }), None),
+    }
+}
+
+/// How many bytes the envelopes of a message have, without making them.
+pub fn encoded_len(message: &Message) -> u64 {
+    let (header, vector) = header(message);
+    let header = Envelope { body: Some(header) }.encoded_len();
+    let bytes = vector.map_or(0, |vector| vector.len() * size_of::<f32>());
+    let full = bytes / CHUNK;
+    let rest = bytes % CHUNK;
+    let chunks = full * chunk_len(CHUNK) + if rest > 0 { chunk_len(rest) } else { 0 };
+    (header + chunks) as u64
+}
+
+/// The encoded length of an envelope with a chunk of `data` bytes: two nested fields, each a
+/// key of one byte, a length and its content.
+fn chunk_len(data: usize) -> usize {
+    let chunk = 1 + encoded_len_varint(data as u64) + data;
+    1 + encoded_len_varint(chunk as u64) + chunk
+}
+
+fn little_endian(values: &[f32]) -> Bytes {
+    if cfg!(target_endian = "little") {
+        return Bytes::copy_from_slice(bytemuck::cast_slice(values));
+    }
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn from_little_endian(bytes: &[u8]) -> Array1<f32> {
+    let (values, rest) = bytes.as_chunks::<4>();
+    debug_assert!(rest.is_empty(), "an assembled vector is whole");
+    values.iter().map(|value| f32::from_le_bytes(*value)).collect()
+}
+
+/// Puts envelopes of one sender together to messages.
+#[derive(Debug)]
+pub struct Assembler {
+    values: usize,
+    pending: Option<Pending>,
+    /// Whether chunks are being dropped that belong to a header which was refused.
+    refusing: bool,
+}
+
+#[derive(Debug)]
+struct Pending {
+    header: Body,
+    bytes: Vec<u8>,
+}
+
+impl Assembler {
+    /// An assembler for vectors of `values` values.
+    pub fn new(values: usize) -> Self {
+        Assembler { values, pending: None, refusing: false }
+    }
+
+    /// Takes one envelope in; a message comes out with its last part.
+    ///
+    /// What is wrong is said once per header: the chunks of a refused header are dropped.
+    pub fn take(&mut self, envelope: Envelope) -> Result<Option<Message>, Reason> {
+        match envelope.body {
+            Some(Body::Chunk(chunk)) => self.take_chunk(&chunk),
+            Some(body) => self.take_header(body),
+            None => Err(malformed("an envelope with nothing in it")),
+        }
+    }
+
+    fn take_header(&mut self, header: Body) -> Result<Option<Message>, Reason> {
+        let interrupted = self.pending.take().is_some();
+        self.refusing = false;
+        if interrupted {
+            self.refusing = true;
+            return Err(malformed("a new message before the last one was whole"));
+        }
+        let promised = match &header {
+            Body::Train(train) => train.values,
+            Body::Share(share) => share.values,
+            Body::Absent(absent) => {
+                return Ok(Some(Message::Absent { round: Round(absent.round) }));
+            }
+            _ => return Err(malformed("a message that has no place in a round")),
+        };
+        if promised != self.values as u64 {
+            self.refusing = true;
+            return Err(Reason::Length { expected: self.values, got: promised });
+        }
+        let bytes = Vec::with_capacity(self.values * size_of::<f32>());
+        self.pending = Some(Pending { header, bytes });
+        Ok(None)
+    }
+
+    fn take_chunk(&mut self, chunk: &Chunk) -> Result<Option<Message>, Reason> {
+        if self.refusing {
+            return Ok(None);
+        }
+        let Some(pending) = &mut self.pending else {
+            self.refusing = true;
+            return Err(malformed("a chunk that belongs to no message"));
+        };
+        let whole = self.values * size_of::<f32>();
+        let length = pending.bytes.len() + chunk.data.len();
+        if length > whole || chunk.data.is_empty() {
+            self.pending = None;
+            self.refusing = true;
+            let got = length as u64 / size_of::<f32>() as u64;
+            return Err(Reason::Length { expected: self.values, got });
+        }
+        pending.bytes.extend_from_slice(&chunk.data);
+        if length < whole {
+            return Ok(None);
+        }
+        let Pending { header, bytes } = self.pending.take().expect("checked above");
+        let vector = Arc::new(from_little_endian(&bytes));
+        Ok(Some(match header {
+            Body::Train(train) => Message::Train { round: Round(train.round), model: vector },
+            Body::Share(share) => Message::Share {
+                round: Round(share.round),
+                update: vector,
+                loss: share.loss,
+                samples: share.samples,
+            },
+            _ => unreachable!("only messages with vectors wait for chunks"),
+        }))
+    }
+}
+
+fn malformed(what: &str) -> Reason {
+    Reason::Malformed(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(values: usize) -> Message {
+        Message::Share {
+            round: Round(300),
+            update: Arc::new((0..values).map(|value| value as f32 - 0.5).collect()),
+            loss: 0.25,
+            samples: 769,
+        }
+    }
+
+    #[test]
+    fn messages_come_back_whole_and_their_length_is_known_before() {
+        let model = Arc::new(Array1::from_elem(70_000, 1.5f32));
+        let messages = [
+            share(7850),
+            share(200_000),
+            share(65_536),
+            Message::Train { round: Round(1), model },
+            Message::Absent { round: Round(7) },
+        ];
+        for message in messages {
+            let envelopes = envelopes(&message);
+            let bytes: usize = envelopes.iter().map(prost::Message::encoded_len).sum();
+            assert_eq!(bytes as u64, encoded_len(&message));
+            let values = header(&message).1.map_or(5, |vector| vector.len());
+            let mut assembler = Assembler::new(values);
+            let mut whole = None;
+            for envelope in envelopes {
+                assert!(whole.is_none());
+                whole = assembler.take(envelope).unwrap();
+            }
+            assert_eq!(whole, Some(message));
+        }
+    }
+
+    #[test]
+    fn a_wrong_length_is_refused_before_anything_is_held() {
+        let mut assembler = Assembler::new(10);
+        let giant = Share { round: 1, values: 1 << 40, loss: 0.0, samples: 1 };
+        let refusal = assembler.take(Envelope { body: Some(Body::Share(giant)) });
+        assert_eq!(refusal, Err(Reason::Length { expected: 10, got: 1 << 40 }));
+        // Its chunks are dropped without another word.
+        let chunk =
+            || Envelope { body: Some(Body::Chunk(Chunk { data: Bytes::from_static(&[0; 64]) })) };
+        assert_eq!(assembler.take(chunk()), Ok(None));
+        assert_eq!(assembler.take(chunk()), Ok(None));
+    }
+
+    #[test]
+    fn chunks_must_belong_to_a_message_and_fill_it_exactly() {
+        let chunk = |bytes: usize| Envelope {
+            body: Some(Body::Chunk(Chunk { data: Bytes::from(vec![0; bytes]) })),
+        };
+        let start = || {
+            let header = Share { round: 1, values: 2, loss: 0.0, samples: 1 };
+            Envelope { body: Some(Body::Share(header)) }
+        };
+        let mut assembler = Assembler::new(2);
+        assert!(matches!(assembler.take(chunk(4)), Err(Reason::Malformed(_))));
+        let mut assembler = Assembler::new(2);
+        assembler.take(start()).unwrap();
+        assert!(matches!(assembler.take(chunk(12)), Err(Reason::Length { .. })));
+        let mut assembler = Assembler::new(2);
+        assembler.take(start()).unwrap();
+        assert_eq!(assembler.take(chunk(4)), Ok(None));
+        assert!(matches!(assembler.take(start()), Err(Reason::Malformed(_))));
+        let mut assembler = Assembler::new(2);
+        assert!(matches!(assembler.take(Envelope { body: None }), Err(Reason::Malformed(_))));
+    }
+}

@@ -1,0 +1,173 @@
+//! Names of other libraries against what these libraries return: ByzFL 0.0.11, Flower 1.41.0.
+//!
+//! Every recorded call goes through [`byzlab::like`] with the library's own parameters.
+#![allow(clippy::disallowed_methods, reason = "tests read their vectors from files")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+
+use byzlab::aggregators::{Aggregator, Context};
+use byzlab::catalog::Choice;
+use byzlab::like::{self, Kind, Resolved};
+use byzlab::memory::Memory;
+use byzlab::node::{NodeId, Round};
+use byzlab::preaggregators::Chain;
+use byzlab::seed::{Purpose, run_stream};
+use ndarray::{Array2, Axis};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The share of the largest absolute coordinate by which single precision may differ.
+const TOLERANCE: f64 = 2e-5;
+
+/// The files, the names whose chain they record, and how many calls each holds.
+const FILES: [(&str, &[&str], usize); 11] = [
+    ("byzfl.Average", &["byzfl.Average"], 12),
+    ("byzfl.Median", &["byzfl.Median"], 12),
+    ("byzfl.TrMean", &["byzfl.TrMean"], 40),
+    ("byzfl.Krum", &["byzfl.Krum"], 40),
+    ("byzfl.MultiKrum", &["byzfl.MultiKrum"], 40),
+    ("byzfl.NNM", &["byzfl.NNM"], 29),
+    ("byzfl.NNM_then_TrMean", &["byzfl.NNM", "byzfl.TrMean"], 36),
+    ("flower.aggregate", &["flower.aggregate"], 12),
+    ("flower.aggregate_median", &["flower.aggregate_median"], 12),
+    ("flower.aggregate_trimmed_avg", &["flower.aggregate_trimmed_avg"], 36),
+    ("flower.aggregate_krum", &["flower.aggregate_krum"], 80),
+];
+
+/// One recorded call.
+#[derive(Deserialize)]
+struct Recorded {
+    params: BTreeMap<String, serde_json::Value>,
+    input: String,
+    output: Output,
+    selected_index: Option<usize>,
+}
+
+/// A vector, or the rows that a pre-aggregator returns.
+#[derive(Deserialize)]
+#[serde(from = "serde_json::Value")]
+struct Output(Vec<f64>);
+
+impl From<serde_json::Value> for Output {
+    fn from(value: serde_json::Value) -> Self {
+        let items = value.as_array().unwrap().iter();
+        let nested = items.flat_map(|item| match item {
+            serde_json::Value::Array(row) => row.clone(),
+            number => vec![number.clone()],
+        });
+        Output(nested.map(|number| number.as_f64().unwrap()).collect())
+    }
+}
+
+fn read<T: DeserializeOwned>(name: &str) -> T {
+    let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn matrix(rows: &[Vec<f64>]) -> Array2<f32> {
+    Array2::from_shape_fn((rows.len(), rows[0].len()), |(row, column)| rows[row][column] as f32)
+}
+
+/// The chain of `names` with these parameters, and the caller's number of byzantine senders.
+fn resolve(
+    names: &[&str],
+    parameters: &BTreeMap<String, serde_json::Value>,
+    declared: Option<usize>,
+) -> Resolved {
+    // JSON numbers and strings read the same as TOML.
+    let toml: Vec<String> =
+        parameters.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    let choices: Vec<Choice> =
+        names.iter().map(|name| Choice::with(name, &toml.join("\n")).unwrap()).collect();
+    like::chain(&choices, declared).unwrap()
+}
+
+/// What the chain makes of `updates`, and the weights of the rows if it has them.
+fn apply(
+    resolved: &Resolved,
+    updates: Array2<f32>,
+    declared: usize,
+) -> (Array2<f32>, Option<Vec<f32>>) {
+    let rows = updates.nrows();
+    let senders: Vec<NodeId> = (0..rows as u32).map(NodeId).collect();
+    let samples = resolved.samples.as_ref().map(|samples| samples.counts(rows).unwrap());
+    let mut context = Context {
+        round: Round(1),
+        rounds_total: 1,
+        byzantine: declared,
+        senders: &senders,
+        samples: samples.as_deref(),
+        previous: None,
+        trusted: None,
+        head: None,
+        memory: &mut Memory::default(),
+        rng: &mut run_stream(1, Purpose::Aggregation),
+    };
+    let Some(chain) = resolved.chain() else {
+        return (Chain::prepare(&resolved.links(), updates, &mut context).unwrap(), None);
+    };
+    let result = chain.aggregate(updates.view(), &mut context).unwrap();
+    let weights = result.weights.map(|weights| weights.to_vec());
+    (result.vector.insert_axis(Axis(0)), weights)
+}
+
+/// Replays every call of every file; `prepare` says what is declared and leaves the library the
+/// rest of its parameters.
+fn replay(prepare: impl Fn(&mut BTreeMap<String, serde_json::Value>) -> Option<usize>) {
+    let inputs: BTreeMap<String, Vec<Vec<f64>>> = read("inputs");
+    for (file, names, count) in FILES {
+        let recorded: Vec<Recorded> = read(file);
+        assert_eq!(recorded.len(), count, "{file}");
+        for mut call in recorded {
+            let what = format!("{file} {:?} {}", call.params, call.input);
+            let declared = prepare(&mut call.params);
+            let resolved = resolve(names, &call.params, declared);
+            let updates = matrix(&inputs[&call.input]);
+            let (ours, weights) = apply(&resolved, updates, declared.unwrap_or(0));
+            let theirs = call.output.0;
+            assert_eq!(ours.len(), theirs.len(), "{what}");
+            let largest = theirs.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+            for (ours, theirs) in ours.iter().zip(&theirs) {
+                let off = (f64::from(*ours) - theirs).abs();
+                assert!(off <= TOLERANCE * largest, "{what}: {ours} is not {theirs}");
+            }
+            if let Some(selected) = call.selected_index {
+                assert_eq!(weights.unwrap()[selected], 1.0, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn with_the_librarys_own_parameters() {
+    replay(|_| None);
+}
+
+#[test]
+fn with_f_declared_by_the_caller() {
+    replay(|parameters| parameters.remove("f").map(|f| f.as_u64().unwrap() as usize));
+}
+
+#[test]
+fn every_rule_and_pre_aggregator_is_replayed() {
+    let missing: Vec<&str> = like::entries()
+        .filter(|entry| entry.kind != Kind::Attack)
+        .map(|entry| entry.name)
+        .filter(|name| !FILES.iter().any(|(_, names, _)| names.contains(name)))
+        .collect();
+    assert!(missing.is_empty(), "no recorded call for {missing:?}");
+}
+
+#[test]
+fn without_any_f_the_librarys_default_holds() {
+    let resolved = resolve(&["byzfl.NNM", "byzfl.Krum"], &BTreeMap::new(), None);
+    assert_eq!(resolved.before[0].byzantine, Some(0));
+    assert_eq!(resolved.rule.as_ref().unwrap().byzantine, Some(0));
+    let resolved = resolve(&["byzfl.NNM", "byzfl.Krum"], &BTreeMap::new(), Some(2));
+    assert_eq!(resolved.before[0].byzantine, None);
+    let parameters = &resolved.rule.unwrap().member.parameters;
+    assert_eq!(parameters["neighbours"], "inclusive");
+    assert_eq!(parameters["tolerance"], "majority");
+}
