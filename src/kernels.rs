@@ -5,7 +5,7 @@
 //! the program runs, so bits may differ between types of processor and nowhere else.
 #![allow(
     clippy::inline_always,
-    reason = "a loop is compiled for a processor only where it is inlined into what was chosen"
+    reason = "only what is inlined into the dispatched function is compiled for the processor"
 )]
 
 pub mod columns;
