@@ -4,6 +4,7 @@
 //! builds everything that it names, [`run`] drives cells on a runtime and [`store`] keeps what
 //! they come to.
 
+pub mod casting;
 mod check;
 pub mod config;
 pub mod data;

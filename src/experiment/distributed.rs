@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::casting;
 use super::data::Provider;
 use super::plan::{Plan, plan_digest};
 use super::recorder::{Recorder, Settings};
@@ -137,7 +138,7 @@ fn coordinate_one(
         RunError::Network(format!("system {} has no server to coordinate", plan.labels.system))
     })?;
     let seat = Seat::Node(part.node);
-    let mut machine = plan.machine(seat, data)?;
+    let mut machine = casting::machine(plan, seat, data)?;
     let (folder, resumed) = RunFolder::open(&options.folder(&run_id), &config_toml(plan))?;
     let (closed, totals) = match &resumed {
         Some(resumed) => (resumed.round, resumed.totals.clone()),
@@ -201,7 +202,7 @@ pub fn participation(cells: Vec<Cell>, data: Arc<Provider>, options: SeatOptions
         if lines.identities.is_empty() {
             return Err(format!("{seat} has no part in run {run_id}"));
         }
-        let machine = plan.machine(seat, &data).map_err(|error| error.to_string())?;
+        let machine = casting::machine(plan, seat, &data).map_err(|error| error.to_string())?;
         Ok(Part { machine, lines, checkpoint: state.join(run_id).join("checkpoint") })
     };
     Participation { address: connect, seat, tokens, plan, patience, casting: Arc::new(casting) }

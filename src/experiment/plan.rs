@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use self::aggregation::{aggregation, tolerable};
 use self::threat::planned_threat;
 use super::config::{self, Config};
-use super::data::{LoadError, Provider};
 use crate::RESULTS_VERSION;
 use crate::aggregators::Aggregator;
 use crate::catalog::{Choice, ConfigError, Member};
@@ -23,10 +22,7 @@ use crate::models::{self, Architecture, Model};
 use crate::node::{NodeId, Roster};
 use crate::partitions::{self, Partition};
 use crate::preaggregators::Chain;
-use crate::protocol::Machine;
-use crate::protocol::adversary::{Adversary, AdversarySettings};
 use crate::protocol::fault::Faults;
-use crate::protocol::worker::{Trainer, Worker};
 use crate::runtime::{Cast, Seat};
 use crate::seed::{Purpose, run_stream};
 use crate::systems::{self, Setting, System};
@@ -206,62 +202,8 @@ impl Plan {
         honest.copied().collect()
     }
 
-    /// The machine of a seat, with the samples that it alone may see.
-    pub fn machine(&self, seat: Seat, data: &Provider) -> Result<Box<dyn Machine>, LoadError> {
-        let Seat::Node(node) = seat else {
-            return self.adversary(self.threat.corrupted.clone(), data);
-        };
-        if let Some(part) = self.system.value.parts().into_iter().find(|part| part.node == node) {
-            return Ok(self.system.value.machine(&part, &self.setting()));
-        }
-        if self.threat.corrupts(node) && self.threat.attack.is_some() {
-            return self.adversary(vec![node], data);
-        }
-        Ok(Box::new(Worker::new(self.trainer(node, data)?, self.faults)))
-    }
-
-    fn trainer(&self, node: NodeId, data: &Provider) -> Result<Trainer, LoadError> {
-        Ok(Trainer {
-            node,
-            seed: self.seed,
-            model: Arc::clone(&self.model),
-            shard: data.shard(self, node)?,
-            training: self.training.clone(),
-        })
-    }
-
-    fn adversary(
-        &self,
-        identities: Vec<NodeId>,
-        data: &Provider,
-    ) -> Result<Box<dyn Machine>, LoadError> {
-        let attack = self.threat.attack.clone().expect("only an attack needs an adversary");
-        let knowledge = self.threat.knowledge;
-        let split = data.split(self)?;
-        let samples =
-            identities.iter().map(|&node| (node, split[node.index()].len() as u64)).collect();
-        let mut trainers = BTreeMap::new();
-        if attack.uses_own(knowledge) {
-            for &node in &identities {
-                trainers.insert(node, self.trainer(node, data)?);
-            }
-        }
-        Ok(Box::new(Adversary::new(AdversarySettings {
-            identities,
-            knowledge,
-            attack,
-            honest: self.honest().into_iter().collect(),
-            samples,
-            trainers,
-            faults: self.faults,
-            participants: self.roster().len(),
-            corrupted: self.threat.corrupted.len(),
-            defence: Some((Arc::new(self.rule.clone()) as Arc<dyn Aggregator>, self.byzantine)),
-            seed: self.seed,
-        })))
-    }
-
-    fn setting(&self) -> Setting {
+    /// What the parts of the system are handed.
+    pub fn setting(&self) -> Setting {
         Setting {
             roster: self.roster(),
             rule: Arc::new(self.rule.clone()),

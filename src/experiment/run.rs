@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::casting;
 use super::data::{LoadError, Provider};
 use super::plan::Plan;
 use super::recorder::{Recorder, Settings};
@@ -183,7 +184,7 @@ fn run_one(plan: &Plan, data: &Provider, options: &Options) -> Result<Summary, C
     let test = data.test(plan)?;
     let mut machines = Machines::new();
     for seat in plan.cast().seats() {
-        machines.insert(seat, plan.machine(seat, data)?);
+        machines.insert(seat, casting::machine(plan, seat, data)?);
     }
     let (folder, resumed) = RunFolder::open(&folder, &config_toml(plan))?;
     let (closed, totals) = match &resumed {
