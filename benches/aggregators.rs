@@ -2,7 +2,6 @@
 //! (13 workers, a softmax model of 7850 parameters) and at 50 workers with 100 000 parameters.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 #![allow(missing_docs, reason = "criterion's macros make items without documentation")]
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
 use std::hint::black_box;
 

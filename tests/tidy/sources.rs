@@ -20,9 +20,9 @@ const FORBIDDEN: [(&str, &str); 6] = [
     ("#[ignore", "a test that is not run holds nothing"),
 ];
 
-/// Places on one machine, and hosts of registries, that mean nothing to anybody else.
-const PRIVATE: [&str; 6] =
-    ["/work/", "/root/", "/tmp/", "index.crates.io", "static.crates.io", "pypi.org"];
+/// Top folders of one machine, and hosts of registries, that mean nothing to anybody else.
+const PRIVATE_FOLDERS: [&str; 4] = ["work", "root", "tmp", "home"];
+const REGISTRIES: [&str; 3] = ["index.crates.io", "static.crates.io", "pypi.org"];
 
 /// All Rust files but those of this test, which name what they look for.
 fn rust_files() -> Vec<String> {
@@ -131,19 +131,41 @@ fn files_hold_one_idea() {
 
 #[test]
 fn no_text_names_a_private_place() {
-    let mut texts: Vec<String> = std::fs::read_dir(root())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| root().join(name).is_file() && name != "Cargo.lock" && name != ".git")
-        .collect();
+    let at_root = std::fs::read_dir(root()).unwrap();
+    let names = at_root.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut texts: Vec<String> = names.filter(|name| root().join(name).is_file()).collect();
     texts.extend(files(&["src", "benches", "examples", "experiments", "datasets", "proto"], ""));
+    texts.retain(|file| {
+        [".md", ".toml", ".rs", ".json", ".proto"].iter().any(|end| file.ends_with(end))
+    });
     texts.push(".ci/run".to_owned());
+    let folders = PRIVATE_FOLDERS.map(|name| format!("/{name}/"));
     let mut findings = Vec::new();
     for file in texts {
         for (index, line) in read(&file).lines().enumerate() {
-            let named = PRIVATE.iter().filter(|place| line.contains(**place));
-            findings.extend(named.map(|place| format!("{file}:{}: {place}", index + 1)));
+            let mut private = folders.iter().map(String::as_str).chain(REGISTRIES);
+            if let Some(place) = private.find(|place| line.contains(place)) {
+                findings.push(format!("{file}:{}: {place}", index + 1));
+            }
         }
     }
     expect_none(&findings, "private places:");
+}
+
+/// The pages of the root name source files and folders that are there.
+#[test]
+fn the_pages_name_what_is_there() {
+    let mut findings = Vec::new();
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        for (index, line) in read(page).lines().enumerate() {
+            for name in line.split('`').skip(1).step_by(2) {
+                let ours = ["src/", "experiments/", "datasets/", "examples/", "tests/golden"];
+                let path = ours.iter().any(|folder| name.starts_with(folder));
+                if path && !name.contains("NAME") && !root().join(name).exists() {
+                    findings.push(format!("{page}:{}: {name}", index + 1));
+                }
+            }
+        }
+    }
+    expect_none(&findings, "these are not there:");
 }
