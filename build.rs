@@ -7,6 +7,7 @@ use prost::Message as _;
 
 const PROTOCOL: &str = "proto/byzlab/v1/federation.proto";
 
+#[allow(clippy::disallowed_methods, reason = "a build script reads what cargo tells it")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let files = protox::compile([PROTOCOL], ["proto"])?;

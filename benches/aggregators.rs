@@ -1,5 +1,6 @@
 //! Every aggregator and pre-aggregator with its defaults, at the size of the quickstart
 //! (13 workers, a softmax model of 7850 parameters) and at 50 workers with 100 000 parameters.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 #![allow(missing_docs, reason = "criterion's macros make items without documentation")]
 
 use std::hint::black_box;

@@ -107,6 +107,7 @@ pub enum Remembers {
 
 /// What a rule promises; the conformance tests hold it to each.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a separate promise, not a state")]
 pub struct Claims {
     /// Reordering the rows does not change the aggregate.
     pub permutation_invariant: bool,

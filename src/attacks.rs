@@ -38,6 +38,17 @@ pub trait Attack: Debug + Send + Sync {
     /// does not, nobody computes that.
     fn uses_own(&self, knowledge: Knowledge) -> bool;
 
+    /// Whether it can be crafted at all by an adversary with this knowledge, when nobody is
+    /// missing: asked before a run.
+    fn admits(
+        &self,
+        _knowledge: Knowledge,
+        _participants: usize,
+        _corrupted: usize,
+    ) -> Result<(), AttackError> {
+        Ok(())
+    }
+
     /// What to send, one row per identity of the view.
     fn craft(
         &self,
@@ -61,6 +72,17 @@ pub enum Knowledge {
     Omniscient,
     /// And it can run the server's rule on what it considers sending.
     OmniscientAndRule,
+}
+
+impl Knowledge {
+    /// How many updates of a round an adversary knows when nobody is missing.
+    pub fn updates_known(self, participants: usize, corrupted: usize) -> usize {
+        match self {
+            Knowledge::OwnData => 1,
+            Knowledge::Colluders => corrupted,
+            _ => participants.saturating_sub(corrupted),
+        }
+    }
 }
 
 /// The server's rule, lent to an attacker that knows it.

@@ -2,6 +2,7 @@
 //!
 //! Data go to standard output, everything else to standard error. Exit codes: 0 done, 1 the run
 //! failed, 2 usage or config.
+#![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts")]
 
 pub mod aggregate;
 pub mod attack;

@@ -3,6 +3,10 @@
 //! All of them are pure, single-threaded and total: NaN and infinity have a defined place, and
 //! the order of every sum depends on the shape alone. The vector instructions are chosen when
 //! the program runs, so bits may differ between types of processor and nowhere else.
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined into the dispatched function is compiled for the processor"
+)]
 
 pub mod columns;
 pub mod distances;

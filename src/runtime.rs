@@ -174,6 +174,9 @@ pub enum RunError {
         /// What the system said.
         error: io::Error,
     },
+    /// Somebody else is writing the run.
+    #[error("{0}: another process is writing this run; wait for it, or give --out another folder")]
+    Busy(String),
     /// The network or another process failed.
     #[error("{0}")]
     Network(String),

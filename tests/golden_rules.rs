@@ -1,4 +1,5 @@
 //! Rules against what ByzFL 0.0.11 and Flower 1.41.0 return on the same rows.
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 #![allow(clippy::disallowed_methods, reason = "tests read their vectors from files")]
 
 use std::collections::BTreeMap;

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
+use crate::kernels::means::weighted_sum;
+use crate::vector::as_slice;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -69,7 +71,8 @@ impl Aggregator for Mean {
     ) -> Result<Aggregate, AggregateError> {
         self.admits(updates.nrows(), context.byzantine)?;
         let weights = self.weighting.weights(ENTRY.name, updates.nrows(), context)?;
-        Ok(Aggregate { vector: weighted_sum(updates, &weights), weights: Some(weights) })
+        let vector = weighted_sum(updates, as_slice(&weights));
+        Ok(Aggregate { vector, weights: Some(weights) })
     }
 }
 
@@ -95,21 +98,6 @@ impl Weighting {
         }
         Ok(samples.iter().map(|&count| (count as f64 / total as f64) as f32).collect())
     }
-}
-
-/// `Σ w_i x_i`, in row order with `f64` sums, rounded once at the end.
-pub(super) fn weighted_sum(updates: ArrayView2<'_, f32>, weights: &Array1<f32>) -> Array1<f32> {
-    let mut sum = vec![0.0f64; updates.ncols()];
-    for (row, &weight) in updates.rows().into_iter().zip(weights) {
-        if weight == 0.0 {
-            continue;
-        }
-        let weight = f64::from(weight);
-        for (sum, &value) in sum.iter_mut().zip(row) {
-            *sum += weight * f64::from(value);
-        }
-    }
-    sum.into_iter().map(|value| value as f32).collect()
 }
 
 #[cfg(test)]

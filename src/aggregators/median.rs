@@ -2,7 +2,7 @@
 //!
 //! `F(x)_k = median of x_1k, …, x_nk`. For an even number of rows there are two middle values:
 //! the default is their midpoint (NumPy, ByzFL, Flower), `lower` takes the smaller
-//! (`torch.median`, as FedML and Garfield do) and `upper` the larger.
+//! (`torch.median`, as `FedML` and Garfield do) and `upper` the larger.
 //!
 //! With f liars among n rows the error is bounded by `‖F(x) - m‖² <= κ σ²`, with m the mean and
 //! σ² the variance of the honest rows, and `κ = h / (h + 1 - f)` for odd n, `h = ⌊n/2⌋`. For even

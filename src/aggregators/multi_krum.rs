@@ -22,10 +22,12 @@ use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::mean::{Weighting, weighted_sum};
+use super::mean::Weighting;
 use super::scores::{Distance, Neighbours, Scoring, Tolerance, best};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
+use crate::kernels::means::weighted_sum;
+use crate::vector::as_slice;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -128,7 +130,8 @@ impl Aggregator for MultiKrum {
         let scores = self.scoring().scores(updates, context.byzantine);
         let chosen = best(&scores, self.kept(rows, context.byzantine));
         let weights = self.weights(&chosen, rows, context)?;
-        Ok(Aggregate { vector: weighted_sum(updates, &weights), weights: Some(weights) })
+        let vector = weighted_sum(updates, as_slice(&weights));
+        Ok(Aggregate { vector, weights: Some(weights) })
     }
 }
 

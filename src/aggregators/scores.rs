@@ -89,7 +89,7 @@ impl Scoring {
             let mut others: Vec<f64> = distances.to_vec();
             others.swap_remove(row);
             others.sort_unstable_by(f64::total_cmp);
-            others.iter().take(counted).map(|&distance| self.distance.from_squared(distance)).sum()
+            others.iter().take(counted).map(|&distance| self.distance.of_squared(distance)).sum()
         };
         squared_distances(updates).rows().into_iter().enumerate().map(score).collect()
     }
@@ -106,7 +106,7 @@ impl Neighbours {
 }
 
 impl Distance {
-    fn from_squared(self, squared: f64) -> f64 {
+    fn of_squared(self, squared: f64) -> f64 {
         match self {
             Distance::Squared => squared,
             Distance::Plain => squared.sqrt(),

@@ -2,7 +2,8 @@
 //!
 //! In every coordinate the t lowest and the t highest values are dropped and the rest averaged:
 //! `F(x)_k = 1/(n - 2t) · Σ x_(i)k` over the ranks `i = t+1, …, n-t`. By default t is the declared
-//! number of liars f; with `fraction` it is `⌊fraction · n⌋` whatever f is, as in Flower and SciPy.
+//! number of liars f; with `fraction` it is `⌊fraction · n⌋` whatever f is, as in Flower and
+//! `SciPy`.
 //!
 //! With t >= f the error is bounded by `‖F(x) - m‖² <= κ σ²`, with m the mean and σ² the variance
 //! of the honest rows, and `κ = t / (n - f - t)`. For t = f this is `f / (n - 2f)`, and no rule

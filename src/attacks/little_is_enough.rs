@@ -115,6 +115,22 @@ impl Attack for LittleIsEnough {
         knowledge < Knowledge::Omniscient
     }
 
+    fn admits(
+        &self,
+        knowledge: Knowledge,
+        participants: usize,
+        corrupted: usize,
+    ) -> Result<(), AttackError> {
+        if self.formula {
+            largest_shift(participants, corrupted)?;
+        }
+        let (needed, got) = (2, knowledge.updates_known(participants, corrupted));
+        if got < needed {
+            return Err(AttackError::TooFewKnown { attack: ENTRY.name, needed, got });
+        }
+        Ok(())
+    }
+
     fn craft(
         &self,
         view: &View<'_>,
@@ -157,6 +173,18 @@ fn largest_shift(participants: usize, corrupted: usize) -> Result<f64, AttackErr
 #[cfg(test)]
 mod tests {
     use ndarray::array;
+
+    #[test]
+    fn what_cannot_be_crafted_is_known_before_the_run() {
+        let attack = LittleIsEnough::default();
+        assert!(attack.admits(Knowledge::Colluders, 10, 2).is_ok());
+        assert!(attack.admits(Knowledge::Colluders, 10, 1).is_err());
+        assert!(attack.admits(Knowledge::Omniscient, 10, 1).is_ok());
+        let formula = LittleIsEnough { formula: true, ..attack };
+        // n = 10, m = 2: z_max is 0, and the attack would send the mean itself.
+        assert!(formula.admits(Knowledge::Omniscient, 10, 2).is_err());
+        assert!(formula.admits(Knowledge::Omniscient, 13, 3).is_ok());
+    }
 
     use super::*;
     use crate::attacks::tests::{craft_alone, craft_omniscient};

@@ -5,6 +5,7 @@
 use ndarray::ArrayView2;
 
 use super::AttackError;
+use crate::vector::view_slice;
 
 /// The mean of each column, of at least one row.
 pub(super) fn means(
@@ -12,9 +13,11 @@ pub(super) fn means(
     rows: ArrayView2<'_, f32>,
 ) -> Result<Vec<f64>, AttackError> {
     require(attack, rows, 1)?;
+    // Slices vectorise, iterators over strided rows do not.
+    let rows = rows.as_standard_layout();
     let mut sums = vec![0.0f64; rows.ncols()];
     for row in rows.rows() {
-        for (sum, &value) in sums.iter_mut().zip(row) {
+        for (sum, &value) in sums.iter_mut().zip(view_slice(&row)) {
             *sum += f64::from(value);
         }
     }
@@ -32,9 +35,10 @@ pub(super) fn deviations(
     lost: usize,
 ) -> Result<Vec<f64>, AttackError> {
     require(attack, rows, 2)?;
+    let rows = rows.as_standard_layout();
     let mut squares = vec![0.0f64; rows.ncols()];
     for row in rows.rows() {
-        for ((square, &mean), &value) in squares.iter_mut().zip(means).zip(row) {
+        for ((square, &mean), &value) in squares.iter_mut().zip(means).zip(view_slice(&row)) {
             let difference = f64::from(value) - mean;
             *square += difference * difference;
         }

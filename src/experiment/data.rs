@@ -52,15 +52,22 @@ const SETS_KEPT: usize = 2;
 /// Splits kept at a time: a sweep goes through its seeds first.
 const SPLITS_KEPT: usize = 32;
 
-/// Values kept by key, the oldest leaving first.
+/// Bytes of shards kept by a process that plays everybody.
+const SHARD_BYTES_KEPT: usize = 1 << 30;
+
+/// Shards kept by a process that plays one worker: this cell's and the last one's.
+const OWN_SHARDS_KEPT: usize = 2;
+
+/// Values kept by key up to a total size, the oldest leaving first. The newest always stays.
 struct Recent<T> {
-    capacity: usize,
+    room: usize,
+    size_of: fn(&T) -> usize,
     entries: VecDeque<(String, T)>,
 }
 
 impl<T: Clone> Recent<T> {
-    fn new(capacity: usize) -> Mutex<Self> {
-        Mutex::new(Recent { capacity, entries: VecDeque::new() })
+    fn new(room: usize, size_of: fn(&T) -> usize) -> Mutex<Self> {
+        Mutex::new(Recent { room, size_of, entries: VecDeque::new() })
     }
 
     /// The value under `key`, made if it is not there. Whoever comes second waits for it.
@@ -75,28 +82,35 @@ impl<T: Clone> Recent<T> {
             return Ok(value.clone());
         }
         let value = make()?;
-        if recent.entries.len() == recent.capacity {
-            recent.entries.pop_front();
-        }
         recent.entries.push_back((key, value.clone()));
+        let size_of = recent.size_of;
+        let mut total: usize = recent.entries.iter().map(|(_, value)| size_of(value)).sum();
+        while total > recent.room && recent.entries.len() > 1 {
+            total -= recent.entries.pop_front().map_or(0, |(_, value)| size_of(&value));
+        }
         Ok(value)
     }
+}
+
+/// Bytes of the inputs of samples; labels are small beside them.
+fn bytes(samples: &Arc<Samples>) -> usize {
+    samples.inputs.len() * size_of::<f32>()
 }
 
 impl Provider {
     /// A provider that reads from `store`.
     pub fn new(store: Box<dyn Store>, reach: Reach) -> Self {
+        let shards = match reach {
+            Reach::Everything => Recent::new(SHARD_BYTES_KEPT, bytes),
+            Reach::OwnShards => Recent::new(OWN_SHARDS_KEPT, |_| 1),
+        };
         Provider {
             store,
             reach,
-            whole: Recent::new(SETS_KEPT),
-            tests: Recent::new(SETS_KEPT),
-            splits: Recent::new(SPLITS_KEPT),
-            shards: Recent::new(match reach {
-                // The shards of a few splits of a hundred workers.
-                Reach::Everything => 1000,
-                Reach::OwnShards => 2,
-            }),
+            whole: Recent::new(SETS_KEPT, |_| 1),
+            tests: Recent::new(SETS_KEPT, |_| 1),
+            splits: Recent::new(SPLITS_KEPT, |_| 1),
+            shards,
         }
     }
 
@@ -148,5 +162,26 @@ impl Provider {
             let all: Vec<usize> = (0..plan.dataset.value.len(Split::Train)).collect();
             Ok(Arc::new(plan.dataset.value.samples(Split::Train, &all, &*self.store)?))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_leave_when_there_is_no_more_room() {
+        let recent = Recent::<usize>::new(10, |size| *size);
+        let mut made = Vec::new();
+        for (key, size) in [("a", 4), ("b", 4), ("a", 4), ("c", 4), ("a", 4), ("d", 100)] {
+            let value = Recent::get(&recent, key.to_owned(), || {
+                made.push(key);
+                Ok::<usize, ()>(size)
+            });
+            assert_eq!(value, Ok(size));
+        }
+        // The third call found `a`; the fourth pushed it out, so the fifth made it again.
+        assert_eq!(made, ["a", "b", "c", "a", "d"]);
+        assert_eq!(recent.lock().unwrap().entries.len(), 1);
     }
 }

@@ -3,24 +3,26 @@
 //! A config says what the user typed; a plan can be run. It is made in one place, and what it
 //! refuses it refuses before anything runs, with the place in the file.
 
+mod aggregation;
+mod threat;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use self::aggregation::{aggregation, tolerable};
+use self::threat::planned_threat;
 use super::config::{self, Config};
 use super::data::{LoadError, Provider};
 use crate::RESULTS_VERSION;
 use crate::aggregators::Aggregator;
-use crate::attacks::{self, Attack};
 use crate::catalog::{Choice, ConfigError, Member};
 use crate::datasets::{self, Dataset};
-use crate::like;
 use crate::models::{self, Architecture, Model};
 use crate::node::{NodeId, Roster};
 use crate::partitions::{self, Partition};
-use crate::poisons;
-use crate::preaggregators::{self, Chain, Link};
+use crate::preaggregators::Chain;
 use crate::protocol::Machine;
 use crate::protocol::adversary::{Adversary, AdversarySettings};
 use crate::protocol::fault::Faults;
@@ -28,7 +30,7 @@ use crate::protocol::worker::{Trainer, Worker};
 use crate::runtime::{Cast, Seat};
 use crate::seed::{Purpose, run_stream};
 use crate::systems::{self, Setting, System};
-use crate::threats::{self, Threat};
+use crate::threats::Threat;
 use crate::training::Training;
 use crate::vector::{Digest, Shared};
 
@@ -298,151 +300,6 @@ impl Problems {
     }
 }
 
-/// The rule that a config asks for.
-struct Aggregation {
-    chain: Chain,
-    label: String,
-    resolved: Value,
-}
-
-fn aggregation(config: &Config) -> Result<Aggregation, ConfigError> {
-    let declared = config.aggregation.byzantine;
-    if !config.aggregation.like.is_empty() {
-        return like_aggregation(&config.aggregation.like, declared);
-    }
-    let rule = config.aggregation.rule.as_ref().ok_or_else(|| {
-        ConfigError::new("aggregation names neither a rule nor one to be like")
-            .help("write rule = { krum = {} }, or like = \"byzfl.Krum\"")
-    })?;
-    let before: Vec<Member<dyn preaggregators::PreAggregator>> = config
-        .aggregation
-        .before
-        .iter()
-        .map(|choice| preaggregators::CATALOG.build(choice))
-        .collect::<Result<_, _>>()?;
-    let rule = crate::aggregators::CATALOG.build(rule)?;
-    let names: Vec<&str> = before.iter().map(|member| member.name).chain([rule.name]).collect();
-    Ok(Aggregation {
-        label: names.join("+"),
-        resolved: json!({
-            "byzantine": declared,
-            "before": before.iter().map(Member::resolved).collect::<Vec<Value>>(),
-            "rule": rule.resolved(),
-        }),
-        chain: Chain {
-            before: before
-                .into_iter()
-                .map(|member| Link { part: member.value, byzantine: None })
-                .collect(),
-            rule: Link { part: rule.value, byzantine: None },
-        },
-    })
-}
-
-/// The rule under another library's name.
-fn like_aggregation(like: &[Choice], declared: usize) -> Result<Aggregation, ConfigError> {
-    let resolved = like::chain(like, Some(declared))?;
-    let names: Vec<&str> = like.iter().map(|choice| choice.name.as_str()).collect();
-    if resolved.samples.is_some() {
-        return Err(ConfigError::new("`weights` cannot be given in a run")
-            .at(like.last().map_or(0..0, |choice| choice.span.clone()))
-            .help("workers declare their own sample counts"));
-    }
-    let chain = resolved.chain().ok_or_else(|| {
-        ConfigError::new(format!("{} ends in no rule", names.join(", ")))
-            .at(like.last().map_or(0..0, |choice| choice.span.clone()))
-            .help("name an aggregation rule last, for example \"byzfl.TrMean\"")
-    })?;
-    Ok(Aggregation {
-        label: names.join("+"),
-        resolved: json!({
-            "byzantine": declared,
-            "like": like.iter().map(as_written).collect::<Result<Vec<Value>, _>>()?,
-        }),
-        chain,
-    })
-}
-
-/// A threat with its names.
-struct PlannedThreat {
-    threat: Threat,
-    label: String,
-    resolved: Value,
-}
-
-fn planned_threat(
-    config: &Config,
-    workers: usize,
-    seed: u64,
-) -> Result<PlannedThreat, ConfigError> {
-    let corrupted = config.threat.corrupted;
-    if corrupted >= workers {
-        return Err(ConfigError::new(format!(
-            "{corrupted} of {workers} workers are corrupted: at least one must be honest"
-        ))
-        .at(config.span("threat.corrupted").unwrap_or_default()));
-    }
-    let placement = threats::CATALOG.build(&config.threat.placement)?;
-    let attack = attack(config)?;
-    let poison = match &config.threat.poison {
-        Some(choice) => Some(poisons::CATALOG.build(choice)?),
-        None => None,
-    };
-    let knowledge = config.threat.knowledge;
-    if let Some((attack, _)) = &attack
-        && knowledge < attack.value.needs()
-    {
-        return Err(ConfigError::new(format!(
-            "{} needs knowledge {:?} and has {:?}",
-            attack.name,
-            attack.value.needs(),
-            knowledge
-        ))
-        .at(config.span("threat.knowledge").unwrap_or_default()));
-    }
-    let placed = placement
-        .value
-        .place(workers, corrupted, &mut run_stream(seed, Purpose::Placement))
-        .map_err(|error| error.at(config.span("threat.placement").unwrap_or_default()))?;
-    let named = |member: Option<Value>| member.unwrap_or_else(|| json!("none"));
-    let mut resolved = json!({
-        "corrupted": corrupted,
-        "placement": placement.resolved(),
-        "knowledge": knowledge,
-        "poison": named(poison.as_ref().map(Member::resolved)),
-    });
-    let (key, value) = match &attack {
-        Some((_, Some(like))) => ("like", like.clone()),
-        Some((attack, None)) => ("attack", attack.resolved()),
-        None => ("attack", json!("none")),
-    };
-    resolved[key] = value;
-    let threatens = corrupted > 0;
-    Ok(PlannedThreat {
-        label: attack
-            .as_ref()
-            .filter(|_| threatens)
-            .map_or("none", |(attack, _)| attack.name)
-            .to_owned(),
-        threat: Threat {
-            corrupted: placed,
-            knowledge,
-            attack: attack.map(|(attack, _)| attack.value).filter(|_| threatens),
-            poison: poison.map(|poison| poison.value).filter(|_| threatens),
-        },
-        resolved,
-    })
-}
-
-/// The attack that a config asks for, and what it wrote if it used another library's name.
-fn attack(config: &Config) -> Result<Option<(Member<dyn Attack>, Option<Value>)>, ConfigError> {
-    if let Some(like) = &config.threat.like {
-        return Ok(Some((like::attack(like)?, Some(as_written(like)?))));
-    }
-    let Some(choice) = &config.threat.attack else { return Ok(None) };
-    Ok(Some((attacks::CATALOG.build(choice)?, None)))
-}
-
 /// The model for the data, if they fit.
 fn fit(
     dataset: &Member<dyn Dataset>,
@@ -466,26 +323,6 @@ fn enough_samples(
         "{samples} training samples cannot be split among {workers} workers: each needs one"
     ))
     .at(config.system.span.clone()))
-}
-
-/// Whether the rule can stand the declared liars when nobody is missing.
-fn tolerable(config: &Config, system: &dyn System, rule: &Chain) -> Result<(), ConfigError> {
-    rule.admits(system.rows(), config.aggregation.byzantine).map_err(|refusal| {
-        let place = config.aggregation.rule.as_ref().or(config.aggregation.like.last());
-        ConfigError::new(refusal.to_string())
-            .at(place.map_or(0..0, |choice| choice.span.clone()))
-            .help(format!(
-                "lower aggregation.byzantine (now {}), add workers (now {}), or take another rule",
-                config.aggregation.byzantine,
-                system.workers()
-            ))
-    })
-}
-
-/// A choice as the user wrote it.
-fn as_written(choice: &Choice) -> Result<Value, ConfigError> {
-    let parameters: Value = choice.parameters.clone().read()?;
-    Ok(json!({ choice.name.as_str(): parameters }))
 }
 
 /// The settings of local training, with the dampening that `momentum` implies.
@@ -528,4 +365,10 @@ fn without_nulls(value: Value) -> Value {
         Value::Array(values) => values.into_iter().map(without_nulls).collect(),
         other => other,
     }
+}
+
+/// A choice as the user wrote it.
+fn as_written(choice: &Choice) -> Result<Value, ConfigError> {
+    let parameters: Value = choice.parameters.clone().read()?;
+    Ok(json!({ choice.name.as_str(): parameters }))
 }

@@ -233,6 +233,10 @@ pub fn end_of(result: Result<Summary, CellError>, plan: &Plan, options: &Options
     match result {
         Ok(summary) => CellEnd::Done { summary: Box::new(summary), before: false },
         Err(CellError::Run(RunError::Interrupted)) => CellEnd::Interrupted,
+        // The folder is another process's: nothing is left in it.
+        Err(CellError::Run(error @ RunError::Busy(_))) => {
+            CellEnd::Failed { reason: error.to_string() }
+        }
         Err(error) => {
             let reason = error.to_string();
             // The reason is told as well; a folder that cannot be written adds nothing to it.

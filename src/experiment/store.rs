@@ -6,7 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the module that owns a run's files")]
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -127,6 +127,9 @@ pub struct Totals {
     pub timed_out: u32,
 }
 
+/// The file that marks a run as being written.
+const LOCK: &str = "lock";
+
 /// The files that rows are appended to.
 const APPENDED: [&str; 3] = ["rounds.csv", "nodes.csv", "events.jsonl"];
 
@@ -138,6 +141,8 @@ pub struct RunFolder {
     nodes: csv::Writer<File>,
     events: BufWriter<File>,
     began: Instant,
+    /// Held for as long as the run is written.
+    _lock: File,
 }
 
 /// What a checkpoint holds beside the machines.
@@ -163,6 +168,7 @@ impl RunFolder {
     /// Opens a folder: goes on from its last checkpoint if it has one, else begins anew.
     pub fn open(path: &Path, config: &str) -> Result<(RunFolder, Option<Resumed>), RunError> {
         create_folder(path)?;
+        let lock = locked(path)?;
         write_atomically(&path.join("config.toml"), config.as_bytes())?;
         let _ = fs::remove_file(path.join("FAILED.json"));
         let mark = checkpoint::read::<Mark>(&path.join("checkpoint"), "run")?.pop();
@@ -176,8 +182,14 @@ impl RunFolder {
         let writer = |file| csv::WriterBuilder::new().has_headers(fresh).from_writer(file);
         let nodes = writer(files.pop().expect("three files"));
         let rounds = writer(files.pop().expect("three files"));
-        let folder =
-            RunFolder { path: path.to_owned(), rounds, nodes, events, began: Instant::now() };
+        let folder = RunFolder {
+            path: path.to_owned(),
+            rounds,
+            nodes,
+            events,
+            began: Instant::now(),
+            _lock: lock,
+        };
         let resumed = mark.map(|(round, mark)| Resumed {
             round,
             states: mark
@@ -258,6 +270,7 @@ impl RunFolder {
         let summary = serde_json::to_value(summary).expect("summaries serialise");
         write_atomically(&self.path.join("DONE"), pretty(&summary).as_bytes())?;
         let _ = fs::remove_dir_all(self.path.join("checkpoint"));
+        let _ = fs::remove_file(self.path.join(LOCK));
         Ok(())
     }
 
@@ -313,6 +326,17 @@ fn pretty(value: &serde_json::Value) -> String {
     format!("{value:#}\n")
 }
 
+/// Takes the folder for this process; the system gives it back when the process ends, however.
+fn locked(path: &Path) -> Result<File, RunError> {
+    let path = path.join(LOCK);
+    let file = File::create(&path).map_err(|error| RunError::file(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RunError::Busy(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(RunError::file(&path, error)),
+    }
+}
+
 /// Opens a file for appending, cut to what a checkpoint vouches for.
 fn open_cut(path: &Path, length: u64) -> Result<File, RunError> {
     let file = OpenOptions::new()
@@ -325,10 +349,7 @@ fn open_cut(path: &Path, length: u64) -> Result<File, RunError> {
 }
 
 /// The seat that a checkpoint's name belongs to, among those of a cast.
-pub fn state_of<'a>(
-    states: &'a BTreeMap<String, MachineState>,
-    seat: Seat,
-) -> Option<&'a MachineState> {
+pub fn state_of(states: &BTreeMap<String, MachineState>, seat: Seat) -> Option<&MachineState> {
     states.get(&seat.to_string())
 }
 
@@ -338,4 +359,38 @@ pub fn read_bounded(path: &Path, bytes_max: usize) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(bytes_max as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_one_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = RunFolder::open(folder.path(), "").unwrap();
+        let second = RunFolder::open(folder.path(), "").unwrap_err();
+        assert!(second.to_string().contains("another process"), "{second}");
+        drop(first);
+        assert!(RunFolder::open(folder.path(), "").is_ok());
+    }
+
+    #[test]
+    fn what_came_after_the_checkpoint_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let event = |round| RunEvent::Finished { round: Round(round) };
+        let (mut run, resumed) = RunFolder::open(folder.path(), "").unwrap();
+        assert!(resumed.is_none());
+        run.event(event(1)).unwrap();
+        let totals = Totals { skipped: 1, refused: 2, timed_out: 3 };
+        run.checkpoint(Round(1), &States::new(), &totals).unwrap();
+        run.event(event(2)).unwrap();
+        drop(run);
+        let (run, resumed) = RunFolder::open(folder.path(), "").unwrap();
+        let resumed = resumed.unwrap();
+        assert_eq!((resumed.round, resumed.totals), (Round(1), totals));
+        drop(run);
+        let text = read_text(&folder.path().join("events.jsonl")).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
 }

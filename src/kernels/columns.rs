@@ -158,14 +158,8 @@ fn flip(bits: i32) -> i32 {
 
 #[inline(always)]
 fn load(source: &[f32], keys: &mut [i32; LANES]) {
-    if let Ok(source) = <&Lanes>::try_from(source) {
-        for (key, &value) in keys.iter_mut().zip(source) {
-            *key = to_key(value);
-        }
-    } else {
-        for (key, &value) in keys.iter_mut().zip(source) {
-            *key = to_key(value);
-        }
+    for (key, &value) in keys.iter_mut().zip(source) {
+        *key = to_key(value);
     }
 }
 

@@ -31,16 +31,17 @@ pub fn squared_distances(updates: ArrayView2<'_, f32>) -> Array2<f64> {
     let columns = updates.ncols();
     let rows: Vec<&[f32]> =
         (0..updates.nrows()).map(|row| &flat[row * columns..(row + 1) * columns]).collect();
-    let mut distances = Array2::zeros((rows.len(), rows.len()));
-    Arch::new().dispatch(Accumulate { rows: &rows, totals: &mut distances });
-    for i in 0..rows.len() {
-        for j in i + 1..rows.len() {
-            let distance = checked(distances[[i, j]], rows[i], rows[j]);
-            distances[[i, j]] = distance;
-            distances[[j, i]] = distance;
+    let n = rows.len();
+    let mut totals = vec![0.0; n * n];
+    Arch::new().dispatch(Accumulate { rows: &rows, totals: &mut totals });
+    for i in 0..n {
+        for j in i + 1..n {
+            let distance = checked(totals[i * n + j], rows[i], rows[j]);
+            totals[i * n + j] = distance;
+            totals[j * n + i] = distance;
         }
     }
-    distances
+    Array2::from_shape_vec((n, n), totals).expect("n times n elements")
 }
 
 /// The fast sum where it can be trusted, else one in `f64`; `+inf` in place of NaN.
@@ -59,7 +60,7 @@ fn checked(fast: f64, a: &[f32], b: &[f32]) -> f64 {
 /// Adds the distances above the diagonal, compiled for each kind of processor.
 struct Accumulate<'a> {
     rows: &'a [&'a [f32]],
-    totals: &'a mut Array2<f64>,
+    totals: &'a mut [f64],
 }
 
 impl WithSimd for Accumulate<'_> {
@@ -79,7 +80,7 @@ impl WithSimd for Accumulate<'_> {
 
 /// Adds what one block of columns contributes to every pair `i < j`.
 #[inline(always)]
-fn add_block<S: Simd>(simd: S, rows: &[&[f32]], totals: &mut Array2<f64>) {
+fn add_block<S: Simd>(simd: S, rows: &[&[f32]], totals: &mut [f64]) {
     for i in (0..rows.len()).step_by(SIDE) {
         match rows.len() - i {
             1 => {}
@@ -106,7 +107,7 @@ fn add_block<S: Simd>(simd: S, rows: &[&[f32]], totals: &mut Array2<f64>) {
 fn add_tile<S: Simd, const R: usize, const C: usize>(
     simd: S,
     rows: &[&[f32]],
-    totals: &mut Array2<f64>,
+    totals: &mut [f64],
     i: usize,
     j: usize,
 ) {
@@ -128,7 +129,7 @@ fn add_tile<S: Simd, const R: usize, const C: usize>(
         for c in 0..C {
             let rest = left[r].1.iter().zip(right[c].1).map(|(a, b)| f64::from(a - b).powi(2));
             let sum = f64::from(simd.reduce_sum_f32s(sums[r][c])) + rest.sum::<f64>();
-            totals[[i + r, j + c]] += sum;
+            totals[(i + r) * rows.len() + j + c] += sum;
         }
     }
 }

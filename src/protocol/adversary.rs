@@ -311,3 +311,120 @@ impl Machine for Adversary {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array1;
+
+    use super::*;
+    use crate::attacks::CATALOG;
+    use crate::catalog::Choice;
+    use crate::protocol::worker::tests::{train, trainer};
+
+    /// An adversary that holds nodes 0 and 1; nodes 2 and 3 are honest.
+    fn adversary(attack: &str, knowledge: Knowledge, absences: f64) -> Adversary {
+        let identities = vec![NodeId(0), NodeId(1)];
+        let chosen = CATALOG.build(&Choice::named(attack)).unwrap();
+        Adversary::new(AdversarySettings {
+            samples: identities.iter().map(|&node| (node, 2)).collect(),
+            trainers: identities.iter().map(|&node| (node, trainer(node.0))).collect(),
+            identities,
+            knowledge,
+            attack: chosen.value,
+            honest: vec![NodeId(2), NodeId(3)],
+            faults: Faults { seed: 1, absences },
+            participants: 4,
+            corrupted: 2,
+            defence: None,
+            seed: 1,
+        })
+    }
+
+    fn tapped(from: u32, round: u32, value: f32) -> Event {
+        let update = Arc::new(Array1::from_elem(6, value));
+        let message = Message::Share { round: Round(round), update, loss: 1.0, samples: 1 };
+        Event::Tapped { from: NodeId(from), message }
+    }
+
+    /// Who says what: the first value of each update, or none for an absence.
+    fn said(actions: &[Action]) -> Vec<(u32, Option<f32>)> {
+        let each = actions.iter().map(|action| match action {
+            Action::Send { from, message: Message::Share { update, .. }, .. } => {
+                (from.0, Some(update[0]))
+            }
+            Action::Send { from, .. } => (from.0, None),
+            other => panic!("only messages were expected, not {other:?}"),
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn the_omniscient_waits_for_the_last_honest_message() {
+        let mut adversary = adversary("sign_flip", Knowledge::Omniscient, 0.0);
+        assert!(adversary.step(train(0, 1)).unwrap().is_empty());
+        assert!(adversary.step(train(1, 1)).unwrap().is_empty());
+        assert!(adversary.step(tapped(2, 1, 1.0)).unwrap().is_empty());
+        let actions = adversary.step(tapped(3, 1, 3.0)).unwrap();
+        assert_eq!(said(&actions), [(0, Some(-2.0)), (1, Some(-2.0))]);
+    }
+
+    #[test]
+    fn silence_of_the_honest_is_heard_and_strangers_are_not() {
+        let mut adversary = adversary("sign_flip", Knowledge::Omniscient, 0.0);
+        adversary.step(train(0, 1)).unwrap();
+        assert!(adversary.step(tapped(7, 1, 9.0)).unwrap().is_empty());
+        adversary.step(tapped(2, 1, 1.0)).unwrap();
+        let silence = Message::Absent { round: Round(1) };
+        let actions = adversary.step(Event::Tapped { from: NodeId(3), message: silence }).unwrap();
+        // Node 1 has not been asked yet, and is answered as soon as it is.
+        assert_eq!(said(&actions), [(0, Some(-1.0))]);
+        assert_eq!(said(&adversary.step(train(1, 1)).unwrap()), [(1, Some(-1.0))]);
+        // Asked again, a line that broke gets the same once more.
+        assert_eq!(said(&adversary.step(train(1, 1)).unwrap()), [(1, Some(-1.0))]);
+    }
+
+    #[test]
+    fn taps_may_come_before_the_request() {
+        let mut adversary = adversary("sign_flip", Knowledge::Omniscient, 0.0);
+        adversary.step(tapped(2, 1, 1.0)).unwrap();
+        adversary.step(tapped(3, 1, 1.0)).unwrap();
+        assert_eq!(said(&adversary.step(train(0, 1)).unwrap()), [(0, Some(-1.0))]);
+        // A tap of a round that is over changes nothing.
+        adversary.step(tapped(2, 2, 5.0)).unwrap();
+        assert!(adversary.step(tapped(3, 1, 5.0)).unwrap().is_empty());
+        adversary.step(tapped(3, 2, 5.0)).unwrap();
+        assert_eq!(said(&adversary.step(train(0, 2)).unwrap()), [(0, Some(-5.0))]);
+    }
+
+    #[test]
+    fn colluders_answer_from_their_own_updates_alone() {
+        let mut adversary = adversary("sign_flip", Knowledge::Colluders, 0.0);
+        let own = |node: u32| {
+            let model = Arc::new(Array1::from_elem(6, 0.5));
+            let (update, _) = trainer(node).train(Round(1), &model, &WorkerState::default());
+            update.vector[0]
+        };
+        let actions = adversary.step(train(0, 1)).unwrap();
+        let mean = f64::midpoint(f64::from(own(0)), f64::from(own(1)));
+        assert_eq!(said(&actions), [(0, Some(-mean as f32))]);
+    }
+
+    #[test]
+    fn planned_absences_bind_the_corrupted_too() {
+        let mut adversary = adversary("gaussian", Knowledge::OwnData, 1.0);
+        assert_eq!(said(&adversary.step(train(0, 1)).unwrap()), [(0, None)]);
+        assert_eq!(said(&adversary.step(train(1, 1)).unwrap()), [(1, None)]);
+    }
+
+    #[test]
+    fn from_its_last_two_states_it_repeats_a_round_to_the_bit() {
+        let mut undisturbed = adversary("gaussian", Knowledge::Colluders, 0.0);
+        undisturbed.step(train(0, 1)).unwrap();
+        let older = undisturbed.state();
+        let second = said(&undisturbed.step(train(0, 2)).unwrap());
+        let mut restored = adversary("gaussian", Knowledge::Colluders, 0.0);
+        restored.restore(&older).unwrap();
+        restored.restore(&undisturbed.state()).unwrap();
+        assert_eq!(said(&restored.step(train(0, 2)).unwrap()), second);
+    }
+}

@@ -206,13 +206,9 @@ impl Server {
     /// `model <- model - learning_rate * aggregate`; returns each sender's weight.
     fn move_model(&mut self, aggregate: Aggregate, senders: &[NodeId]) -> BTreeMap<NodeId, f32> {
         let rate = self.settings.learning_rate;
-        let moved: Array1<f32> = self
-            .model
-            .iter()
-            .zip(&aggregate.vector)
-            .map(|(value, step)| value - rate * step)
-            .collect();
-        self.model = Arc::new(moved);
+        let steps = as_slice(&self.model).iter().zip(as_slice(&aggregate.vector));
+        let moved: Vec<f32> = steps.map(|(value, step)| value - rate * step).collect();
+        self.model = Arc::new(Array1::from(moved));
         self.previous = Some(as_slice(&aggregate.vector).to_vec());
         let weights = aggregate.weights.into_iter().flatten();
         senders.iter().copied().zip(weights).collect()

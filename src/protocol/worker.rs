@@ -109,3 +109,107 @@ pub(super) fn lost_state(node: NodeId, round: Round) -> ProtocolError {
         ),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use ndarray::array;
+
+    use super::*;
+    use crate::dataset::Shape;
+    use crate::models::CATALOG;
+
+    /// A trainer of a tiny softmax on two samples.
+    pub(crate) fn trainer(node: u32) -> Trainer {
+        let shape = Shape { height: 1, width: 2, channels: 1, classes: 2 };
+        let softmax = CATALOG.build_default("softmax").unwrap().value;
+        let bias = node as f32;
+        Trainer {
+            node: NodeId(node),
+            seed: 1,
+            model: softmax.model(shape).unwrap(),
+            shard: Arc::new(Samples {
+                inputs: array![[1.0 + bias, 0.0], [0.0, 1.0]],
+                labels: vec![0, 1],
+            }),
+            training: Training {
+                batch: 2,
+                learning_rate: 0.1,
+                momentum: 0.9,
+                dampening: 0.9,
+                weight_decay: 0.0,
+                local_steps: 1,
+            },
+        }
+    }
+
+    /// The server's request of a round.
+    pub(crate) fn train(to: u32, round: u32) -> Event {
+        let model = Arc::new(ndarray::Array1::from_elem(6, 0.5));
+        let message = Message::Train { round: Round(round), model };
+        Event::Received { from: NodeId(99), to: NodeId(to), message }
+    }
+
+    fn worker(absences: f64) -> Worker {
+        Worker::new(trainer(3), Faults { seed: 1, absences })
+    }
+
+    fn only_message(actions: Vec<Action>) -> Message {
+        match actions.as_slice() {
+            [Action::Send { from: NodeId(3), to: NodeId(99), message }] => message.clone(),
+            other => panic!("one message was expected, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_worker_shares_what_it_has_learnt() {
+        let message = only_message(worker(0.0).step(train(3, 1)).unwrap());
+        let Message::Share { round, update, loss, samples } = message else {
+            panic!("a share was expected")
+        };
+        assert_eq!((round, update.len(), samples), (Round(1), 6, 2));
+        assert!(loss > 0.0);
+    }
+
+    #[test]
+    fn asked_again_it_says_the_same() {
+        let mut worker = worker(0.0);
+        worker.step(train(3, 1)).unwrap();
+        let first = only_message(worker.step(train(3, 2)).unwrap());
+        let second = only_message(worker.step(train(3, 2)).unwrap());
+        assert_eq!(first, second);
+        // Momentum: the second round is not the first.
+        assert_ne!(first, only_message(worker.step(train(3, 3)).unwrap()));
+    }
+
+    #[test]
+    fn from_its_last_two_states_it_goes_on_as_if_nothing_had_happened() {
+        let mut undisturbed = worker(0.0);
+        undisturbed.step(train(3, 1)).unwrap();
+        let older = undisturbed.state();
+        let second = only_message(undisturbed.step(train(3, 2)).unwrap());
+        let newer = undisturbed.state();
+        let third = only_message(undisturbed.step(train(3, 3)).unwrap());
+
+        let mut restored = worker(0.0);
+        restored.restore(&older).unwrap();
+        restored.restore(&newer).unwrap();
+        assert_eq!(only_message(restored.step(train(3, 2)).unwrap()), second);
+        assert_eq!(only_message(restored.step(train(3, 3)).unwrap()), third);
+    }
+
+    #[test]
+    fn without_the_state_that_a_round_starts_from_it_refuses() {
+        let error = worker(0.0).step(train(3, 7)).unwrap_err();
+        assert!(error.to_string().contains("no state of round 6"), "{error}");
+    }
+
+    #[test]
+    fn a_planned_absence_is_announced_and_changes_nothing() {
+        let always = Faults { seed: 1, absences: 1.0 };
+        let mut absent = Worker::new(trainer(3), always);
+        let before = absent.state().bytes;
+        let message = only_message(absent.step(train(3, 1)).unwrap());
+        assert_eq!(message, Message::Absent { round: Round(1) });
+        assert_eq!(absent.state().bytes, before);
+    }
+}

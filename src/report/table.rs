@@ -7,11 +7,15 @@ use super::grid::{Page, Seeds, pages};
 /// The tables of an experiment, each followed by what it shows.
 pub fn render(title: &str, results: &[CellResult]) -> String {
     let mut text = format!("{title}\n");
-    let pages = pages(results);
-    if pages.is_empty() {
+    if results.is_empty() {
         text.push_str("\nNo cell is done.\n");
         return text;
     }
+    if results.iter().all(|result| result.swept.is_empty()) {
+        text.push_str(&plain(results));
+        return text;
+    }
+    let pages = pages(results);
     for page in &pages {
         text.push('\n');
         if !page.title.is_empty() {
@@ -24,6 +28,16 @@ pub fn render(title: &str, results: &[CellResult]) -> String {
     }
     text.push_str(&format!("\n{}\n", legend(&pages)));
     text
+}
+
+/// An experiment without a sweep: a line for each seed.
+fn plain(results: &[CellResult]) -> String {
+    let line = |result: &CellResult| {
+        let accuracy = number(Some(result.accuracy));
+        format!("  seed {}: {accuracy} % test accuracy after the last round\n", result.seed)
+    };
+    let lines: String = results.iter().map(line).collect();
+    format!("\n{lines}")
 }
 
 /// What the numbers are.
@@ -172,6 +186,15 @@ mod tests {
         Test accuracy in percent after the last round, mean of 2 seeds. worst: under
         the attack that hurts the rule most; seeds: the least and the greatest there.
         ");
+    }
+
+    #[test]
+    fn a_run_without_a_sweep_needs_no_table() {
+        let single = CellResult { swept: Vec::new(), seed: 3, accuracy: 0.5, unattacked: true };
+        assert_eq!(
+            render("a name", &[single]),
+            "a name\n\n  seed 3: 50.0 % test accuracy after the last round\n"
+        );
     }
 
     #[test]

@@ -67,8 +67,10 @@ pub fn draw(nodes: impl IntoIterator<Item = NodeId>) -> Result<Tokens, RunError>
 /// One line per identity: its number and its secret in hexadecimal.
 pub fn to_text(tokens: &Tokens) -> String {
     let line = |(node, token): (&NodeId, &Token)| {
-        let digits: String = token.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{node} {digits}\n")
+        let mut text = format!("{node} ");
+        token.0.iter().for_each(|byte| text.push_str(&format!("{byte:02x}")));
+        text.push('\n');
+        text
     };
     tokens.iter().map(line).collect()
 }

@@ -1,0 +1,103 @@
+//! The threat that a config asks for: who is corrupted, and what they do.
+
+use serde_json::{Value, json};
+
+use super::as_written;
+use crate::attacks::{self, Attack};
+use crate::catalog::{ConfigError, Member};
+use crate::experiment::config::Config;
+use crate::like;
+use crate::poisons;
+use crate::seed::{Purpose, run_stream};
+use crate::threats::{self, Threat};
+
+/// A threat with its names.
+pub(super) struct PlannedThreat {
+    pub(super) threat: Threat,
+    pub(super) label: String,
+    pub(super) resolved: Value,
+}
+
+/// Checks the threat against the number of workers, and places it.
+pub(super) fn planned_threat(
+    config: &Config,
+    workers: usize,
+    seed: u64,
+) -> Result<PlannedThreat, ConfigError> {
+    let corrupted = config.threat.corrupted;
+    if corrupted >= workers {
+        return Err(ConfigError::new(format!(
+            "{corrupted} of {workers} workers are corrupted: at least one must be honest"
+        ))
+        .at(config.span("threat.corrupted").unwrap_or_default()));
+    }
+    let placement = threats::CATALOG.build(&config.threat.placement)?;
+    let attack = attack(config)?;
+    let poison = match &config.threat.poison {
+        Some(choice) => Some(poisons::CATALOG.build(choice)?),
+        None => None,
+    };
+    let knowledge = config.threat.knowledge;
+    if let Some((attack, _)) = &attack
+        && knowledge < attack.value.needs()
+    {
+        return Err(ConfigError::new(format!(
+            "{} needs knowledge {:?} and has {:?}",
+            attack.name,
+            attack.value.needs(),
+            knowledge
+        ))
+        .at(config.span("threat.knowledge").unwrap_or_default()));
+    }
+    if let Some((attack, _)) = attack.as_ref().filter(|_| corrupted > 0) {
+        let place = config.threat.attack.as_ref().or(config.threat.like.as_ref());
+        attack.value.admits(knowledge, workers, corrupted).map_err(|refusal| {
+            ConfigError::new(refusal.to_string())
+                .at(place.map_or(0..0, |choice| choice.span.clone()))
+        })?;
+    }
+    let placed = placement
+        .value
+        .place(workers, corrupted, &mut run_stream(seed, Purpose::Placement))
+        .map_err(|error| error.at(config.span("threat.placement").unwrap_or_default()))?;
+    let named = |member: Option<Value>| member.unwrap_or_else(|| json!("none"));
+    let mut resolved = json!({
+        "corrupted": corrupted,
+        "placement": placement.resolved(),
+        "knowledge": knowledge,
+        "poison": named(poison.as_ref().map(Member::resolved)),
+    });
+    let (key, value) = match &attack {
+        Some((_, Some(like))) => ("like", like.clone()),
+        Some((attack, None)) => ("attack", attack.resolved()),
+        None => ("attack", json!("none")),
+    };
+    resolved[key] = value;
+    let threatens = corrupted > 0;
+    Ok(PlannedThreat {
+        label: attack
+            .as_ref()
+            .filter(|_| threatens)
+            .map_or("none", |(attack, _)| attack.name)
+            .to_owned(),
+        threat: Threat {
+            corrupted: placed,
+            knowledge,
+            attack: attack.map(|(attack, _)| attack.value).filter(|_| threatens),
+            poison: poison.map(|poison| poison.value).filter(|_| threatens),
+        },
+        resolved,
+    })
+}
+
+/// An attack, and what the config wrote if it used another library's name.
+type ChosenAttack = (Member<dyn Attack>, Option<Value>);
+
+/// The attack that a config asks for.
+fn attack(config: &Config) -> Result<Option<ChosenAttack>, ConfigError> {
+    if let Some(like) = &config.threat.like {
+        return Ok(Some((like::attack(like)?, Some(as_written(like)?))));
+    }
+    let Some(choice) = &config.threat.attack else { return Ok(None) };
+    Ok(Some((attacks::CATALOG.build(choice)?, None)))
+}

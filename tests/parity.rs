@@ -1,0 +1,140 @@
+//! Parity: one process with any number of threads, or one process for each participant, the
+//! same bits. Every column of `rounds.csv` and `nodes.csv` is compared but the process ids.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests start programs and read what they leave behind"
+)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use support::Lab;
+use support::tables::{Comparison, run_folders};
+
+/// A part of the grid of `experiments/parity.toml`, with everything that could tell runtimes
+/// apart: absences, momentum, several local steps, random placement, random draws.
+const GRID: &str = r#"
+schema = 1
+name = "parity"
+seeds = [3]
+[data]
+set = { digits = { train = 300, test = 50 } }
+partition = { gamma_similarity = { gamma = 0.5 } }
+[model.softmax]
+[training]
+rounds = 4
+batch = 10
+learning_rate = 0.3
+momentum = 0.9
+local_steps = 2
+[system.central]
+workers = 9
+[aggregation]
+byzantine = 2
+rule = "mean"
+[threat]
+corrupted = 2
+placement = "random"
+[faults]
+absences = 0.1
+[evaluation]
+every = 3
+"#;
+
+/// Runs a grid in every way that must not matter, and compares; returns the number of cells.
+fn assert_parity(lab: &Lab) -> usize {
+    lab.finish("one", &["--threads", "1", "--jobs", "1"]);
+    lab.finish("two", &["--threads", "2", "--jobs", "1"]);
+    lab.finish("jobs", &["--threads", "3", "--jobs", "3"]);
+    lab.finish("real", &["--runtime", "processes", "--jobs", "1"]);
+    let one = lab.path("one");
+    for other in ["two", "jobs", "real"] {
+        Comparison::of(&one, &lab.path(other)).assert_equal();
+    }
+    run_folders(&one).len()
+}
+
+#[test]
+fn models_rules_attacks() {
+    let sweep = r#"
+[sweep]
+"model" = ["softmax", { mlp = { hidden = [8] } }]
+"aggregation.rule" = ["median", "trimmed_mean", "krum"]
+"threat.attack" = ["little_is_enough", "gaussian"]
+"#;
+    assert_eq!(assert_parity(&Lab::new(&format!("{GRID}{sweep}"))), 12);
+}
+
+#[test]
+fn knowledge_and_colluders() {
+    let sweep = r#"
+[sweep]
+"threat.knowledge" = ["own_data", "colluders", "omniscient", "omniscient_and_rule"]
+"threat.attack" = ["sign_flip", { inner_product = { epsilon = 4.0 } }]
+"#;
+    assert_eq!(assert_parity(&Lab::new(&format!("{GRID}{sweep}"))), 8);
+}
+
+#[test]
+fn poison_and_nobody() {
+    let sweep = r#"
+[sweep]
+"threat.poison" = ["none", "label_flip"]
+"threat.attack" = ["none", "little_is_enough"]
+"training.momentum" = [0.0, 0.9]
+"#;
+    assert_eq!(assert_parity(&Lab::new(&format!("{GRID}{sweep}"))), 8);
+}
+
+#[test]
+fn several_cells_at_once_on_processes() {
+    let sweep = r#"
+[sweep]
+"aggregation.rule" = ["mean", "multi_krum"]
+"threat.knowledge" = ["own_data", "omniscient"]
+"threat.attack" = ["sign_flip"]
+"#;
+    let lab = Lab::new(&format!("{GRID}{sweep}"));
+    lab.finish("local", &["--threads", "1"]);
+    lab.finish("real", &["--runtime", "processes", "--jobs", "4"]);
+    Comparison::of(&lab.path("local"), &lab.path("real")).assert_equal();
+}
+
+#[test]
+fn every_worker_is_a_process_and_colluders_share_one() {
+    let lab = Lab::new(&GRID.replace("corrupted = 2", "corrupted = 2\nattack = \"sign_flip\""));
+    let run = lab.start("real", lab.run("real", &["--runtime", "processes"]));
+    let coordinator = run.pid();
+    let ended = run.end();
+    assert!(ended.status.success(), "{}", ended.errors);
+    let run = lab.only_run("real");
+    let recorded = run.recorded_processes();
+    assert_eq!(recorded.len(), 10, "nine workers and a server");
+    assert!(recorded.values().all(|processes| processes.len() == 1), "{recorded:?}");
+    let roles = run.column("nodes.csv", "role");
+    let nodes = run.column("nodes.csv", "node");
+    let of_role = |role: &str| -> BTreeSet<u32> {
+        let nodes = nodes.iter().zip(&roles).filter(|(_, found)| *found == role);
+        nodes.flat_map(|(node, _)| recorded[&node.parse().unwrap()].clone()).collect()
+    };
+    let (workers, corrupted) = (of_role("worker"), of_role("corrupted"));
+    assert_eq!((workers.len(), corrupted.len()), (7, 1));
+    let mut all = workers;
+    all.extend(corrupted);
+    all.insert(coordinator);
+    assert_eq!(all.len(), 9, "no two seats share a process");
+    assert_eq!(recorded[&9], BTreeSet::from([coordinator]));
+}
+
+#[test]
+fn corrupted_nodes_that_act_alone_are_processes_of_their_own() {
+    let alone = "corrupted = 2\nattack = \"sign_flip\"\nknowledge = \"own_data\"";
+    let lab = Lab::new(&GRID.replace("corrupted = 2", alone));
+    lab.finish("real", &["--runtime", "processes"]);
+    let recorded = lab.only_run("real").recorded_processes();
+    let processes: BTreeSet<u32> = recorded.values().flatten().copied().collect();
+    assert_eq!((recorded.len(), processes.len()), (10, 10));
+}
