@@ -7,7 +7,7 @@ use byzlab::experiment::sweep::Sweep;
 use super::tree::{expect_none, files, read};
 
 /// How many cells a text has, each of which can be run; or what is wrong with it.
-pub fn cells(name: &str, text: &str) -> Result<usize, String> {
+pub(super) fn cells(name: &str, text: &str) -> Result<usize, String> {
     let source = Source::new(name, text.as_bytes()).map_err(|error| error.to_string())?;
     let shown = |errors: Vec<_>| source.render_all(&errors, false);
     let cells = Sweep::read(&source).map_err(shown)?;

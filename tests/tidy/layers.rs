@@ -109,14 +109,12 @@ fn paths(text: &str, own: &[String]) -> Vec<(usize, String)> {
 
 /// The path that `super::`, `up` times, and then `name` means to the module `own`.
 fn above(own: &[String], up: usize, name: &str) -> Option<String> {
-    match name.strip_prefix("super::") {
-        Some(rest) => above(own, up + 1, rest),
-        None => {
-            let kept = &own[..own.len().checked_sub(up)?];
-            let parts = kept.iter().map(String::as_str).chain([name]);
-            Some(parts.collect::<Vec<_>>().join("::"))
-        }
+    if let Some(rest) = name.strip_prefix("super::") {
+        return above(own, up + 1, rest);
     }
+    let kept = &own[..own.len().checked_sub(up)?];
+    let parts = kept.iter().map(String::as_str).chain([name]);
+    Some(parts.collect::<Vec<_>>().join("::"))
 }
 
 /// What follows `crate::`: one path, or those in braces.

@@ -41,7 +41,10 @@ fn the_tables_are_the_catalogs() {
         std::fs::write(root().join("README.md"), right).unwrap();
         return;
     }
-    expect_none(&findings, &format!("README.md ({BLESS}=1 cargo test tables writes the tables):"));
+    expect_none(
+        &findings,
+        &format!("README.md ({BLESS}=1 cargo test --test tidy writes the tables):"),
+    );
 }
 
 /// The place between two marks.

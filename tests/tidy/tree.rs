@@ -4,18 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folder of the package.
-pub fn root() -> &'static Path {
+pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The content of a file of the package.
-pub fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The files under some folders of the package that end in `suffix`, as paths from its root.
 /// Hidden files are left out.
-pub fn files(folders: &[&str], suffix: &str) -> Vec<String> {
+pub(super) fn files(folders: &[&str], suffix: &str) -> Vec<String> {
     let mut found = Vec::new();
     for folder in folders {
         collect(&root().join(folder), &mut found);
@@ -31,7 +31,8 @@ pub fn files(folders: &[&str], suffix: &str) -> Vec<String> {
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for entry in entries {
         let path = entry.unwrap().path();
         if path.file_name().unwrap().to_str().unwrap().starts_with('.') {
@@ -47,18 +48,18 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The lines of a source file with their numbers, without comments and without what follows
 /// `#[cfg(test)]`.
-pub fn code(text: &str) -> Vec<(usize, &str)> {
+pub(super) fn code(text: &str) -> Vec<(usize, &str)> {
     let lines = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
     lines.enumerate().map(|(index, line)| (index + 1, without_comment(line))).collect()
 }
 
 /// A line up to its comment; `://` begins none.
-pub fn without_comment(line: &str) -> &str {
+pub(super) fn without_comment(line: &str) -> &str {
     let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
     comment.map_or(line, |(at, _)| &line[..at])
 }
 
 /// Fails with everything that was found, one finding a line.
-pub fn expect_none(findings: &[String], what: &str) {
+pub(super) fn expect_none(findings: &[String], what: &str) {
     assert!(findings.is_empty(), "{what}\n  {}\n", findings.join("\n  "));
 }
