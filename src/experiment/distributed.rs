@@ -16,6 +16,7 @@ use super::run::{
 use super::store::{RunFolder, Summary, Totals};
 use crate::node::{NodeId, Round};
 use crate::runtime::coordinator::{Driver, DriverSettings};
+use crate::runtime::hub::Seats;
 use crate::runtime::office::Office;
 use crate::runtime::participant::{Lines, Part, Participation};
 use crate::runtime::process::{self, Children, Recipe};
@@ -52,6 +53,15 @@ pub fn identities(cells: &[Cell], seat: Seat) -> BTreeSet<NodeId> {
     cells.iter().flat_map(|cell| cell.plan.cast().identities(seat)).collect()
 }
 
+/// The seats that speak for each identity in any of these cells.
+fn voices(cells: &[Cell]) -> Seats {
+    let mut voices = Seats::new();
+    for (node, seat) in cells.iter().flat_map(|cell| cell.plan.cast().voices) {
+        voices.entry(node).or_default().insert(seat);
+    }
+    voices
+}
+
 /// Runs cells as a coordinator.
 ///
 /// `announce` is told where it listens before it waits for anybody.
@@ -65,7 +75,13 @@ pub fn coordinate(
     on_end: &OnEnd<'_>,
 ) -> Result<(), RunError> {
     let digest = plan_digest(cells.iter().map(|cell| &cell.plan));
-    let office = Office::open(&coordination.listen, digest, coordination.tokens.clone())?;
+    let office = Office::open(
+        &coordination.listen,
+        digest,
+        coordination.tokens.clone(),
+        voices(cells),
+        coordination.patience,
+    )?;
     announce(office.address);
     if pending.is_empty() {
         office.close();
@@ -167,6 +183,7 @@ fn coordinate_one(
     ended?;
     let mut manifest = manifest(plan, "processes", options.threads);
     manifest["strangers"] = serde_json::json!(office.strangers.counts());
+    manifest["turned_away"] = serde_json::json!(office.strangers.turned_away());
     Ok(recorder.finish(&manifest)?)
 }
 

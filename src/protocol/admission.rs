@@ -49,6 +49,24 @@ pub enum Reason {
     WrongKind,
     /// The transport could not make a message of what came.
     Malformed(String),
+    /// The sender asked for what its part in the run does not include.
+    Denied(String),
+}
+
+impl Reason {
+    /// Whether the sender has had its turn in the round with this: it sent what was to be its
+    /// answer, and that was no good. Otherwise it still owes one.
+    pub fn ends_turn(&self) -> bool {
+        match self {
+            Reason::Length { .. } | Reason::NotFinite { .. } | Reason::Malformed(_) => true,
+            Reason::Stranger
+            | Reason::Lost
+            | Reason::OtherRound { .. }
+            | Reason::Twice
+            | Reason::WrongKind
+            | Reason::Denied(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -66,6 +84,7 @@ impl fmt::Display for Reason {
             }
             Reason::WrongKind => write!(formatter, "only a server may say this"),
             Reason::Malformed(what) => write!(formatter, "malformed: {what}"),
+            Reason::Denied(what) => write!(formatter, "denied: {what}"),
         }
     }
 }

@@ -28,7 +28,8 @@ pub enum Event {
         /// What it says.
         message: Message,
     },
-    /// What a node sent could not be made a message of: its turn in the round is over.
+    /// What a node sent could not be made a message of, or not of the run's. Its turn in the
+    /// round is over if the reason says so.
     Garbled {
         /// Who sent it.
         from: NodeId,

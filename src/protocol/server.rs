@@ -270,7 +270,7 @@ impl Machine for Server {
                 Ok(self.answered(from, taken))
             }
             Event::Garbled { from, reason } => {
-                if self.settings.roster.contains(from) {
+                if self.settings.roster.contains(from) && reason.ends_turn() {
                     self.answers.entry(from).or_insert(Answer::Refused);
                 }
                 Ok(self.answered(from, Err(reason)))
@@ -398,6 +398,22 @@ mod tests {
         assert_eq!(record.senders[0].refusals, 3);
         assert_eq!(as_slice(&record.model), [0.0, 0.0]);
         assert!(matches!(actions.last(), Some(Action::Finish)));
+    }
+
+    #[test]
+    fn only_what_was_to_be_an_answer_ends_the_turn() {
+        let mut server = server(2, 1);
+        server.step(Event::Start).unwrap();
+        let garbled = |reason: Reason| Event::Garbled { from: NodeId(0), reason };
+        let denied = Reason::Denied("the wiretap".to_owned());
+        assert!(!denied.ends_turn());
+        server.step(garbled(denied)).unwrap();
+        assert!(server.step(share(1, 1, &[0.0, 0.0])).unwrap().is_empty());
+        let malformed = Reason::Malformed("an empty chunk".to_owned());
+        assert!(malformed.ends_turn());
+        let actions = server.step(garbled(malformed)).unwrap();
+        assert_eq!(record(&actions).senders[0].refusals, 2);
+        assert_eq!(record(&actions).count(Outcome::Refused), 1);
     }
 
     #[test]

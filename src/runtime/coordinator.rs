@@ -27,6 +27,10 @@ use crate::vector::Shared;
 /// Refusals after which a node is shown out: it is lost to the run.
 const REFUSALS_MAX: u32 = 1000;
 
+/// How often a node may come, in one round, before it is shown out: each time it is given the
+/// whole patience again, so without this it could hold up the round for ever.
+const COMEBACKS_MAX: u32 = 10;
+
 /// How often a driver that waits looks whether it is to stop.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 
@@ -40,13 +44,15 @@ pub struct Driver<'a> {
     stop: Arc<AtomicBool>,
     observer: &'a mut dyn Observer,
     tap: Wiretap,
-    listener: Option<mpsc::UnboundedSender<Result<Tapped, Status>>>,
+    colluders: Vec<NodeId>,
+    listener: Option<mpsc::Sender<Result<Tapped, Status>>>,
     tapped: Vec<(NodeId, Message)>,
     round: Round,
     lines: BTreeMap<NodeId, Line>,
     owed: BTreeMap<NodeId, Owed>,
     lost: BTreeSet<NodeId>,
     refusals: BTreeMap<NodeId, u32>,
+    comebacks: BTreeMap<NodeId, u32>,
     encoded: Option<(Round, Shared, Vec<Envelope>)>,
 }
 
@@ -95,6 +101,7 @@ impl<'a> Driver<'a> {
             stop,
             observer,
             tap: Wiretap::new(cast),
+            colluders: cast.identities(Seat::Adversary),
             listener: None,
             tapped: Vec::new(),
             round: Round(0),
@@ -102,6 +109,7 @@ impl<'a> Driver<'a> {
             owed: BTreeMap::new(),
             lost: BTreeSet::new(),
             refusals: BTreeMap::new(),
+            comebacks: BTreeMap::new(),
             encoded: None,
         }
     }
@@ -115,13 +123,18 @@ impl<'a> Driver<'a> {
                 return Err(RunError::Interrupted);
             }
             finished = match self.next_happening() {
-                Some(happening) => self.take(happening)?,
-                None => self.give_up_on_the_late()?,
+                // What has come is taken before anybody is given up, but a flood of it must not
+                // put that off for ever.
+                Some(happening) => {
+                    self.take(happening)? || self.give_up_on_the_late(2 * self.patience)?
+                }
+                None => self.give_up_on_the_late(self.patience)?,
             };
         }
         let finished = Envelope { body: Some(Body::Finished(Finished {})) };
         for line in self.lines.values() {
-            let _ = line.outgoing.send(Ok(finished.clone()));
+            // Who has left no room for it does not read.
+            let _ = line.outgoing.try_send(Ok(finished.clone()));
         }
         Ok(())
     }
@@ -139,28 +152,23 @@ impl<'a> Driver<'a> {
 
     fn take(&mut self, happening: Happening) -> Result<bool, RunError> {
         match happening {
-            Happening::Joined { node, line } => {
-                self.join(node, line)?;
-                Ok(false)
-            }
+            Happening::Joined { node, line } => self.join(node, line),
             Happening::Said { node, line, message } if self.speaks(node, line) => {
-                self.owed.remove(&node);
                 self.step(Event::Received { from: node, to: self.node, message })
             }
             Happening::Garbled { node, line, reason } if self.speaks(node, line) => {
-                self.owed.remove(&node);
                 self.step(Event::Garbled { from: node, reason })
             }
+            Happening::Denied { node, reason } => self.step(Event::Garbled { from: node, reason }),
             Happening::Left { node, line } if self.speaks(node, line) => {
-                self.lines.remove(&node);
-                self.observer.noticed(Notice::Left { node })?;
+                self.hang_up(node)?;
                 Ok(false)
             }
             Happening::Tapping { outgoing } => {
-                for (from, message) in &self.tapped {
-                    show(&outgoing, *from, message);
-                }
                 self.listener = Some(outgoing);
+                for (from, message) in self.tapped.clone() {
+                    self.tell(from, &message)?;
+                }
                 Ok(false)
             }
             // Left over from a connection that has been replaced.
@@ -172,29 +180,41 @@ impl<'a> Driver<'a> {
         self.lines.get(&node).is_some_and(|current| current.id == line)
     }
 
+    fn hang_up(&mut self, node: NodeId) -> Result<(), RunError> {
+        if self.lines.remove(&node).is_some() {
+            self.observer.noticed(Notice::Left { node })?;
+        }
+        Ok(())
+    }
+
     /// Lets a node speak on a new line, and asks it again what it has not answered.
-    fn join(&mut self, node: NodeId, line: Line) -> Result<(), RunError> {
+    fn join(&mut self, node: NodeId, line: Line) -> Result<bool, RunError> {
+        let comebacks = self.comebacks.entry(node).or_default();
+        *comebacks = comebacks.saturating_add(1);
+        let restless = *comebacks > COMEBACKS_MAX;
+        let over = if restless && !self.lost.contains(&node) { self.give_up(node)? } else { false };
         if self.lost.contains(&node) {
             let gone = Status::failed_precondition(format!(
-                "node {node} stayed away longer than {} s and is absent from this run",
+                "node {node} is absent from this run: it stayed away longer than {} s, or came \
+                 more than {COMEBACKS_MAX} times in a round, or was refused {REFUSALS_MAX} times",
                 self.patience.as_secs()
             ));
-            let _ = line.outgoing.send(Err(gone));
-            return Ok(());
+            let _ = line.outgoing.try_send(Err(gone));
+            return Ok(over);
         }
         self.observer.noticed(Notice::Joined { node, process: line.process })?;
         self.lines.insert(node, line);
         if let Some(owed) = self.owed.get_mut(&node) {
             owed.since = Instant::now();
             let message = owed.message.clone();
-            self.deliver(node, &message);
+            self.deliver(node, &message)?;
         }
-        Ok(())
+        Ok(false)
     }
 
-    fn give_up_on_the_late(&mut self) -> Result<bool, RunError> {
+    fn give_up_on_the_late(&mut self, patience: Duration) -> Result<bool, RunError> {
         let now = Instant::now();
-        let late = |owed: &Owed| now.duration_since(owed.since) >= self.patience;
+        let late = |owed: &Owed| now.duration_since(owed.since) >= patience;
         let late: Vec<NodeId> =
             self.owed.iter().filter(|(_, owed)| late(owed)).map(|(&node, _)| node).collect();
         for node in late {
@@ -211,7 +231,7 @@ impl<'a> Driver<'a> {
         self.lost.insert(node);
         self.observer.noticed(Notice::Lost { node })?;
         if let Some(event) = self.tap.lost(node, self.round) {
-            self.show(event);
+            self.show(event)?;
         }
         self.step(Event::Lost { node })
     }
@@ -221,16 +241,16 @@ impl<'a> Driver<'a> {
         let seat = Seat::Node(self.node);
         let actions =
             self.machine.step(event.clone()).map_err(|error| RunError::Machine { seat, error })?;
-        self.overhear(event, &actions);
+        self.overhear(event, &actions)?;
         let mut finished = false;
         let mut shown_out = Vec::new();
         for action in actions {
             match action {
                 Action::Send { from, to, message } => {
-                    self.begin(message.round());
+                    self.begin(message.round())?;
                     let bytes = encoded_len(&message);
                     self.observer.sent(from, to, &message, bytes);
-                    self.deliver(to, &message);
+                    self.deliver(to, &message)?;
                     self.owed.insert(to, Owed { message, since: Instant::now() });
                 }
                 Action::Refuse(refusal) => shown_out.extend(self.refuse(&refusal)?),
@@ -264,45 +284,77 @@ impl<'a> Driver<'a> {
         Ok((*count == REFUSALS_MAX).then_some(refusal.from))
     }
 
-    /// Notes what a worker's answer looked like on the wire, and shows it to the adversary.
-    fn overhear(&mut self, event: Event, actions: &[Action]) {
-        let Event::Received { from, to, message } = event else { return };
-        let taken = !actions.iter().any(|action| matches!(action, Action::Refuse(_)));
-        if taken {
-            let bytes = encoded_len(&message);
-            self.observer.sent(from, to, &message, bytes);
-        }
-        if let Some(event) = self.tap.answered(from, &message, taken) {
-            self.show(event);
-        }
+    /// Notes who has had its turn, what its answer looked like on the wire, and shows it to the
+    /// adversary. What is refused without ending the sender's turn leaves it owing an answer.
+    fn overhear(&mut self, event: Event, actions: &[Action]) -> Result<(), RunError> {
+        let (from, received) = match event {
+            Event::Received { from, to, message } => (from, Some((to, message))),
+            Event::Garbled { from, .. } => (from, None),
+            _ => return Ok(()),
+        };
+        let refused = actions.iter().find_map(|action| match action {
+            Action::Refuse(refusal) => Some(&refusal.reason),
+            _ => None,
+        });
+        let shown = match (refused, received) {
+            (None, Some((to, message))) => {
+                self.owed.remove(&from);
+                let bytes = encoded_len(&message);
+                self.observer.sent(from, to, &message, bytes);
+                self.tap.answered(from, &message, true)
+            }
+            (Some(reason), _) if reason.ends_turn() && self.owed.remove(&from).is_some() => {
+                self.tap.answered(from, &Message::Absent { round: self.round }, false)
+            }
+            _ => None,
+        };
+        shown.map_or(Ok(()), |event| self.show(event))
     }
 
-    /// Forgets what the adversary was shown in the round before.
-    fn begin(&mut self, round: Round) {
+    /// Forgets what belongs to the round before.
+    fn begin(&mut self, round: Round) -> Result<(), RunError> {
         if round <= self.round {
-            return;
+            return Ok(());
         }
         self.round = round;
+        self.comebacks.clear();
         self.tapped.clear();
         for event in self.tap.round_begins(round) {
-            self.show(event);
+            self.show(event)?;
         }
+        Ok(())
     }
 
-    fn show(&mut self, event: Event) {
-        let Event::Tapped { from, message } = event else { return };
-        if let Some(listener) = &self.listener {
-            show(listener, from, &message);
-        }
+    /// Shows the adversary something, now and once more if it comes back in this round.
+    fn show(&mut self, event: Event) -> Result<(), RunError> {
+        let Event::Tapped { from, message } = event else { return Ok(()) };
+        self.tell(from, &message)?;
         self.tapped.push((from, message));
+        Ok(())
     }
 
-    /// Sends to a node that is there; one that is not is sent the same when it comes.
-    fn deliver(&mut self, to: NodeId, message: &Message) {
-        let Some(line) = self.lines.get(&to) else { return };
+    /// Tells the adversary that reads along, and hangs up on one that does not read.
+    fn tell(&mut self, from: NodeId, message: &Message) -> Result<(), RunError> {
+        let Some(listener) = &self.listener else { return Ok(()) };
+        let tapped = envelopes(message)
+            .into_iter()
+            .map(|envelope| Ok(Tapped { from: from.0, envelope: Some(envelope) }));
+        if !send_all(listener, tapped) {
+            self.listener = None;
+            for node in self.colluders.clone() {
+                self.hang_up(node)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends to a node that is there; one that is not is sent the same when it comes. One that
+    /// answers and does not read what it is asked is hung up on.
+    fn deliver(&mut self, to: NodeId, message: &Message) -> Result<(), RunError> {
+        let Some(line) = self.lines.get(&to) else { return Ok(()) };
         let Message::Train { round, model } = message else {
-            send_all(line, envelopes(message));
-            return;
+            let sent = send_all(&line.outgoing, envelopes(message).into_iter().map(Ok));
+            return if sent { Ok(()) } else { self.hang_up(to) };
         };
         // The same model goes to everybody: its bytes are made once.
         let fresh = match &self.encoded {
@@ -312,21 +364,23 @@ impl<'a> Driver<'a> {
         if fresh {
             self.encoded = Some((*round, Arc::clone(model), envelopes(message)));
         }
-        if let Some((_, _, encoded)) = &self.encoded {
-            send_all(line, encoded.clone());
+        let Some((_, _, encoded)) = &self.encoded else { return Ok(()) };
+        let sent = send_all(&line.outgoing, encoded.iter().cloned().map(Ok));
+        if sent { Ok(()) } else { self.hang_up(to) }
+    }
+}
+
+/// Sends all of these if there is room for them. A line that is gone reports so itself.
+fn send_all<T>(
+    outgoing: &mpsc::Sender<Result<T, Status>>,
+    parts: impl IntoIterator<Item = Result<T, Status>>,
+) -> bool {
+    for part in parts {
+        match outgoing.try_send(part) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => return false,
+            Err(mpsc::error::TrySendError::Closed(_)) => return true,
         }
     }
-}
-
-fn send_all(line: &Line, envelopes: Vec<Envelope>) {
-    for envelope in envelopes {
-        // A line that is gone reports so itself.
-        let _ = line.outgoing.send(Ok(envelope));
-    }
-}
-
-fn show(listener: &mpsc::UnboundedSender<Result<Tapped, Status>>, from: NodeId, message: &Message) {
-    for envelope in envelopes(message) {
-        let _ = listener.send(Ok(Tapped { from: from.0, envelope: Some(envelope) }));
-    }
+    true
 }

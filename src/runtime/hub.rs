@@ -1,7 +1,7 @@
 //! The hub: the coordinator's gRPC service. It knows who is who and brings each conversation to
 //! the run that it belongs to; what is said there is the business of the run's driver.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,26 +10,29 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_stream::Stream;
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::door::{Strangers, Visitor};
 use super::token::Tokens;
-use super::wire::Assembler;
 use super::wire::proto::envelope::Body;
 use super::wire::proto::federation_server::Federation;
 use super::wire::proto::{Assignment, AttendRequest, Credential, Envelope, Hello, Tapped};
+use super::wire::{Assembler, parts};
 use super::{Cast, Seat};
 use crate::RESULTS_VERSION;
 use crate::node::NodeId;
 use crate::protocol::{Message, Reason};
 use crate::vector::Digest;
 
-/// How long a conversation may take to begin with a hello.
-const HELLO: Duration = Duration::from_secs(10);
-
 /// What waits for a driver at most; senders wait for room.
 const WAITING_MAX: usize = 64;
+
+/// Rounds of honest messages that may wait for an adversary that reads along.
+const TAPPED_ROUNDS_MAX: usize = 4;
+
+/// The seats that speak for each identity in any run of a sweep.
+pub type Seats = BTreeMap<NodeId, BTreeSet<Seat>>;
 
 /// What happens on the lines of one run.
 #[derive(Debug)]
@@ -59,6 +62,13 @@ pub enum Happening {
         /// What was wrong.
         reason: Reason,
     },
+    /// Somebody asked for what is not its part.
+    Denied {
+        /// Who asked.
+        node: NodeId,
+        /// For what.
+        reason: Reason,
+    },
     /// A connection broke.
     Left {
         /// Who spoke on it.
@@ -69,7 +79,7 @@ pub enum Happening {
     /// The adversary reads along from now on.
     Tapping {
         /// Where it reads.
-        outgoing: mpsc::UnboundedSender<Result<Tapped, Status>>,
+        outgoing: mpsc::Sender<Result<Tapped, Status>>,
     },
 }
 
@@ -80,8 +90,9 @@ pub struct Line {
     pub id: u64,
     /// The process at the other end.
     pub process: u32,
-    /// What goes to the node.
-    pub outgoing: mpsc::UnboundedSender<Result<Envelope, Status>>,
+    /// What goes to the node. It has room for what an answering node has not read yet; one for
+    /// which there is no room answers without reading.
+    pub outgoing: mpsc::Sender<Result<Envelope, Status>>,
     /// Dropped to close the connection.
     pub hold: watch::Sender<()>,
 }
@@ -99,7 +110,9 @@ struct Open {
 pub struct Hub {
     plan: Digest,
     tokens: Tokens,
+    seats: Seats,
     strangers: Arc<Strangers>,
+    introduction: Duration,
     lines: AtomicU64,
     book: Mutex<Book>,
 }
@@ -111,9 +124,17 @@ struct Book {
 }
 
 impl Hub {
-    /// A hub for a sweep with this digest, whose identities have these secrets.
-    pub fn new(plan: Digest, tokens: Tokens, strangers: Arc<Strangers>) -> Self {
-        Hub { plan, tokens, strangers, lines: AtomicU64::new(0), book: Mutex::default() }
+    /// A hub for a sweep with this digest, whose identities have these secrets and sit on these
+    /// seats. A conversation begins with a hello, which may take as long as `introduction`.
+    pub fn new(
+        plan: Digest,
+        tokens: Tokens,
+        seats: Seats,
+        strangers: Arc<Strangers>,
+        introduction: Duration,
+    ) -> Self {
+        let lines = AtomicU64::new(0);
+        Hub { plan, tokens, seats, strangers, introduction, lines, book: Mutex::default() }
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -164,38 +185,71 @@ impl Hub {
             return Err(stranger(format!("wrong secret for node {node}")));
         }
         if let Some(visitor) = visitor {
-            visitor.prove();
+            visitor.prove(node);
         }
-        if credential.results_version != RESULTS_VERSION {
-            return Err(Status::failed_precondition(format!(
-                "node {node} produces results of version {}, the coordinator of version {}: \
-                 install the same byzlab on both",
-                credential.results_version, RESULTS_VERSION
-            )));
+        match self.disagreement(node, credential) {
+            Some(reason) => Err(self.turn_away(node, Code::FailedPrecondition, reason)),
+            None => Ok(node),
         }
-        if credential.plan != self.plan.as_bytes() {
-            return Err(Status::failed_precondition(format!(
-                "node {node} has another plan than the coordinator (digest {} there): give both \
-                 the same config, --set and --seeds",
-                &self.plan.to_string()[..16]
-            )));
+    }
+
+    /// In what a peer differs from the coordinator so that no run of theirs can be the same.
+    fn disagreement(&self, node: NodeId, credential: &Credential) -> Option<String> {
+        let Credential { results_version, plan, .. } = credential;
+        if *results_version != RESULTS_VERSION {
+            return Some(format!(
+                "node {node} produces results of version {results_version}, the coordinator of \
+                 version {RESULTS_VERSION}: install the same byzlab on both"
+            ));
         }
-        Ok(node)
+        (plan != self.plan.as_bytes()).then(|| {
+            let theirs: String = plan.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let ours = &self.plan.to_string()[..16];
+            format!(
+                "node {node} has another plan than the coordinator (digest {theirs} here, {ours} \
+                 there): give both the same config, --set and --seeds"
+            )
+        })
+    }
+
+    /// Counts it against an identity that it cannot be let in.
+    fn turn_away(&self, node: NodeId, code: Code, reason: String) -> Status {
+        self.strangers.turn_away(node, &reason);
+        Status::new(code, reason)
     }
 
     /// The open run of a hello, in which the seat that says it must speak for its node.
-    fn find(&self, hello: &Hello, node: NodeId) -> Result<Open, Status> {
-        let open = self.book().open.get(&hello.run_id).cloned().ok_or_else(|| {
-            Status::not_found(format!("run {} is not open", printable(&hello.run_id)))
+    async fn find(&self, hello: &Hello, node: NodeId) -> Result<Open, Status> {
+        let open = self.book().open.get(&hello.run_id).cloned();
+        let open = open.ok_or_else(|| {
+            let reason = format!("run {} is not open", printable(&hello.run_id));
+            self.turn_away(node, Code::NotFound, reason)
         })?;
-        let seat = if hello.adversary { Seat::Adversary } else { Seat::Node(node) };
-        if open.cast.voices.get(&node) != Some(&seat) {
-            return Err(Status::permission_denied(format!(
-                "{seat} does not speak for node {node} in this run"
-            )));
+        let seat = seat_of(node, hello.adversary);
+        let Some(voice) = open.cast.voices.get(&node) else {
+            let reason = format!("node {node} has no part in this run");
+            return Err(self.turn_away(node, Code::PermissionDenied, reason));
+        };
+        if *voice != seat {
+            let what = format!("{seat} does not speak for node {node} in this run");
+            return Err(open.deny(node, what).await);
         }
         Ok(open)
     }
+}
+
+impl Open {
+    /// Counts it in the run that a node wants what it may not have.
+    async fn deny(&self, node: NodeId, what: String) -> Status {
+        let reason = Reason::Denied(what.clone());
+        // Where the run has just ended there is nothing to be counted in.
+        let _ = self.driver.send(Happening::Denied { node, reason }).await;
+        Status::permission_denied(what)
+    }
+}
+
+fn seat_of(node: NodeId, adversary: bool) -> Seat {
+    if adversary { Seat::Adversary } else { Seat::Node(node) }
 }
 
 fn assignment(run_id: &str) -> Assignment {
@@ -226,7 +280,11 @@ impl Federation for Service {
         let visitor = request.extensions().get::<Visitor>().cloned();
         let request = request.into_inner();
         let node = self.0.prove(request.credential.as_ref(), visitor.as_ref())?;
-        let seat = if request.adversary { Seat::Adversary } else { Seat::Node(node) };
+        let seat = seat_of(node, request.adversary);
+        if !self.0.seats.get(&node).is_some_and(|seats| seats.contains(&seat)) {
+            let reason = format!("{seat} never speaks for node {node} in this experiment");
+            return Err(self.0.turn_away(node, Code::PermissionDenied, reason));
+        }
         let (sender, assignments) = mpsc::unbounded_channel();
         let mut book = self.0.book();
         for (run_id, open) in &book.open {
@@ -244,9 +302,10 @@ impl Federation for Service {
     ) -> Result<Response<Self::ConverseStream>, Status> {
         let visitor = request.extensions().get::<Visitor>().cloned();
         let mut incoming = request.into_inner();
-        let hello = match timeout(HELLO, incoming.message()).await {
+        let first = timeout(self.0.introduction, incoming.message()).await;
+        let hello = match first {
             Ok(Ok(Some(Envelope { body: Some(Body::Hello(hello)) }))) => hello,
-            Ok(Err(status)) => return Err(status),
+            Ok(Err(status)) if !is_senders_fault(&status) => return Err(status),
             _ => {
                 let address = visitor.as_ref().map(|visitor| visitor.address);
                 self.0.strangers.count(address, "a conversation without a hello");
@@ -254,15 +313,16 @@ impl Federation for Service {
             }
         };
         let node = self.0.prove(hello.credential.as_ref(), visitor.as_ref())?;
-        let open = self.0.find(&hello, node)?;
-        let (outgoing, replies) = mpsc::unbounded_channel();
+        let open = self.0.find(&hello, node).await?;
+        // The message that it answered, the next one, and the end.
+        let (outgoing, replies) = mpsc::channel(2 * parts(open.values) + 1);
         let (hold, held) = watch::channel(());
         let id = self.0.lines.fetch_add(1, Ordering::Relaxed);
         let line = Line { id, process: hello.process, outgoing, hold };
         let gone = |_| Status::not_found("the run has just ended");
         open.driver.send(Happening::Joined { node, line }).await.map_err(gone)?;
         tokio::spawn(listen(node, id, incoming, open, held));
-        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(replies))))
+        Ok(Response::new(Box::pin(ReceiverStream::new(replies))))
     }
 
     async fn wiretap(
@@ -272,14 +332,16 @@ impl Federation for Service {
         let visitor = request.extensions().get::<Visitor>().cloned();
         let hello = request.into_inner();
         let node = self.0.prove(hello.credential.as_ref(), visitor.as_ref())?;
-        let open = self.0.find(&hello, node)?;
+        let open = self.0.find(&hello, node).await?;
         if !open.cast.tapped || open.cast.voices.get(&node) != Some(&Seat::Adversary) {
-            return Err(Status::permission_denied("the plan of this run has no wiretap"));
+            let what = format!("node {node} has no wiretap in the plan of this run");
+            return Err(open.deny(node, what).await);
         }
-        let (outgoing, tapped) = mpsc::unbounded_channel();
+        let round = open.cast.honest.len() * parts(open.values);
+        let (outgoing, tapped) = mpsc::channel((TAPPED_ROUNDS_MAX * round).max(1));
         let gone = |_| Status::not_found("the run has just ended");
         open.driver.send(Happening::Tapping { outgoing }).await.map_err(gone)?;
-        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(tapped))))
+        Ok(Response::new(Box::pin(ReceiverStream::new(tapped))))
     }
 }
 
@@ -323,8 +385,6 @@ async fn listen(
 }
 
 fn is_senders_fault(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        tonic::Code::Internal | tonic::Code::OutOfRange | tonic::Code::ResourceExhausted
-    ) && std::error::Error::source(status).is_none()
+    matches!(status.code(), Code::Internal | Code::OutOfRange | Code::ResourceExhausted)
+        && std::error::Error::source(status).is_none()
 }

@@ -11,10 +11,11 @@ use tokio::sync::oneshot;
 use tonic::transport::Server;
 
 use super::RunError;
-use super::door::{Door, Strangers};
-use super::hub::{Hub, Service};
+use super::door::{Door, INTRODUCTION, Strangers};
+use super::hub::{Hub, Seats, Service};
 use super::participant::{CONNECTION_WINDOW, STREAM_WINDOW};
 use super::token::Tokens;
+use super::wire::ENVELOPE_MAX;
 use super::wire::proto::federation_server::FederationServer;
 use crate::vector::Digest;
 
@@ -34,8 +35,15 @@ pub struct Office {
 }
 
 impl Office {
-    /// Listens at `address`; port 0 takes any free port.
-    pub fn open(address: &str, plan: Digest, tokens: Tokens) -> Result<Self, RunError> {
+    /// Listens at `address`; port 0 takes any free port. Who has not introduced itself within
+    /// `patience` is shown out.
+    pub fn open(
+        address: &str,
+        plan: Digest,
+        tokens: Tokens,
+        seats: Seats,
+        patience: Duration,
+    ) -> Result<Self, RunError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -49,11 +57,14 @@ impl Office {
             .local_addr()
             .map_err(|error| RunError::Network(format!("the listener has no address: {error}")))?;
         let strangers = Arc::new(Strangers::default());
-        let hub = Arc::new(Hub::new(plan, tokens, Arc::clone(&strangers)));
+        let introduction = patience.clamp(Duration::from_secs(1), INTRODUCTION);
+        let hub = Hub::new(plan, tokens, seats, Arc::clone(&strangers), introduction);
+        let hub = Arc::new(hub);
         let handle = runtime.handle().clone();
         let (closing, closed) = oneshot::channel::<()>();
-        let door = Door::new(listener, Arc::clone(&strangers));
-        let service = FederationServer::new(Service(Arc::clone(&hub)));
+        let door = Door::new(listener, Arc::clone(&strangers), introduction);
+        let service = FederationServer::new(Service(Arc::clone(&hub)))
+            .max_decoding_message_size(ENVELOPE_MAX);
         let thread = std::thread::spawn(move || {
             let serving = Server::builder()
                 .initial_stream_window_size(STREAM_WINDOW)

@@ -33,6 +33,15 @@ use proto::{Absent, Chunk, Envelope, Share, Train};
 /// The most bytes of a vector in one envelope.
 pub const CHUNK: usize = 256 * 1024;
 
+/// The most bytes of one envelope that a coordinator takes in. It holds the unfinished envelopes
+/// of all streams of all connections, so this is well below gRPC's own limit.
+pub const ENVELOPE_MAX: usize = 2 * CHUNK;
+
+/// How many envelopes carry a message with a vector of `values` values.
+pub fn parts(values: usize) -> usize {
+    1 + (values * size_of::<f32>()).div_ceil(CHUNK)
+}
+
 /// The envelopes that carry a message, in order.
 pub fn envelopes(message: &Message) -> Vec<Envelope> {
     let (header, vector) = header(message);
@@ -100,8 +109,9 @@ fn from_little_endian(bytes: &[u8]) -> Array1<f32> {
 pub struct Assembler {
     values: usize,
     pending: Option<Pending>,
-    /// Whether chunks are being dropped that belong to a header which was refused.
-    refusing: bool,
+    /// While the chunks of a refused message are dropped: how many bytes of them still may be
+    /// without another word. An honest sender that got something wrong has no more than that.
+    dropping: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -113,12 +123,13 @@ struct Pending {
 impl Assembler {
     /// An assembler for vectors of `values` values.
     pub fn new(values: usize) -> Self {
-        Assembler { values, pending: None, refusing: false }
+        Assembler { values, pending: None, dropping: None }
     }
 
     /// Takes one envelope in; a message comes out with its last part.
     ///
-    /// What is wrong is said once per header: the chunks of a refused header are dropped.
+    /// What is wrong is said once per message: the chunks of a refused one are dropped, and each
+    /// is refused once they are more than any message of this run has.
     pub fn take(&mut self, envelope: Envelope) -> Result<Option<Message>, Reason> {
         match envelope.body {
             Some(Body::Chunk(chunk)) => self.take_chunk(&chunk),
@@ -127,13 +138,23 @@ impl Assembler {
         }
     }
 
+    /// How many bytes a vector has.
+    fn whole(&self) -> usize {
+        self.values * size_of::<f32>()
+    }
+
+    /// Refuses a message, and drops the rest of it.
+    fn refuse(&mut self, reason: Reason) -> Result<Option<Message>, Reason> {
+        self.pending = None;
+        self.dropping = Some(self.whole());
+        Err(reason)
+    }
+
     fn take_header(&mut self, header: Body) -> Result<Option<Message>, Reason> {
-        let interrupted = self.pending.take().is_some();
-        self.refusing = false;
-        if interrupted {
-            self.refusing = true;
-            return Err(malformed("a new message before the last one was whole"));
+        if self.pending.is_some() {
+            return self.refuse(malformed("a new message before the last one was whole"));
         }
+        self.dropping = None;
         let promised = match &header {
             Body::Train(train) => train.values,
             Body::Share(share) => share.values,
@@ -143,29 +164,33 @@ impl Assembler {
             _ => return Err(malformed("a message that has no place in a round")),
         };
         if promised != self.values as u64 {
-            self.refusing = true;
-            return Err(Reason::Length { expected: self.values, got: promised });
+            return self.refuse(Reason::Length { expected: self.values, got: promised });
         }
-        let bytes = Vec::with_capacity(self.values * size_of::<f32>());
+        let bytes = Vec::with_capacity(self.whole());
         self.pending = Some(Pending { header, bytes });
         Ok(None)
     }
 
     fn take_chunk(&mut self, chunk: &Chunk) -> Result<Option<Message>, Reason> {
-        if self.refusing {
-            return Ok(None);
+        if let Some(left) = self.dropping {
+            // Even an empty chunk costs something.
+            let left = left.checked_sub(chunk.data.len().max(1));
+            self.dropping = Some(left.unwrap_or(0));
+            return left
+                .map(|_| None)
+                .ok_or_else(|| malformed("more chunks of a refused message than any message has"));
         }
+        let whole = self.whole();
         let Some(pending) = &mut self.pending else {
-            self.refusing = true;
-            return Err(malformed("a chunk that belongs to no message"));
+            return self.refuse(malformed("a chunk that belongs to no message"));
         };
-        let whole = self.values * size_of::<f32>();
+        if chunk.data.is_empty() {
+            return self.refuse(malformed("an empty chunk"));
+        }
         let length = pending.bytes.len() + chunk.data.len();
-        if length > whole || chunk.data.is_empty() {
-            self.pending = None;
-            self.refusing = true;
-            let got = length as u64 / size_of::<f32>() as u64;
-            return Err(Reason::Length { expected: self.values, got });
+        if length > whole {
+            let what = format!("{length} bytes where the model has {whole}");
+            return self.refuse(Reason::Malformed(what));
         }
         pending.bytes.extend_from_slice(&chunk.data);
         if length < whole {
@@ -215,6 +240,9 @@ mod tests {
         ];
         for message in messages {
             let envelopes = envelopes(&message);
+            if let Some(vector) = header(&message).1 {
+                assert_eq!(envelopes.len(), parts(vector.len()));
+            }
             let bytes: usize = envelopes.iter().map(prost::Message::encoded_len).sum();
             assert_eq!(bytes as u64, encoded_len(&message));
             let values = header(&message).1.map_or(5, |vector| vector.len());
@@ -242,6 +270,28 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_chunks_after_a_refusal_is_refused_again() {
+        let chunk = |bytes: usize| Envelope {
+            body: Some(Body::Chunk(Chunk { data: Bytes::from(vec![0; bytes]) })),
+        };
+        let mut assembler = Assembler::new(10);
+        assert!(assembler.take(chunk(4)).is_err());
+        // One message's worth is dropped, also byte by byte or by nothing at all.
+        assert_eq!(assembler.take(chunk(20)), Ok(None));
+        for _ in 0..10 {
+            assert_eq!(assembler.take(chunk(1)), Ok(None));
+            assert_eq!(assembler.take(chunk(0)), Ok(None));
+        }
+        for bytes in [0, 1, 64] {
+            assert!(matches!(assembler.take(chunk(bytes)), Err(Reason::Malformed(_))));
+        }
+        // The next message is judged by itself.
+        let absent = Absent { round: 3 };
+        let taken = assembler.take(Envelope { body: Some(Body::Absent(absent)) });
+        assert_eq!(taken, Ok(Some(Message::Absent { round: Round(3) })));
+    }
+
+    #[test]
     fn chunks_must_belong_to_a_message_and_fill_it_exactly() {
         let chunk = |bytes: usize| Envelope {
             body: Some(Body::Chunk(Chunk { data: Bytes::from(vec![0; bytes]) })),
@@ -254,7 +304,8 @@ mod tests {
         assert!(matches!(assembler.take(chunk(4)), Err(Reason::Malformed(_))));
         let mut assembler = Assembler::new(2);
         assembler.take(start()).unwrap();
-        assert!(matches!(assembler.take(chunk(12)), Err(Reason::Length { .. })));
+        let too_long = Reason::Malformed("12 bytes where the model has 8".to_owned());
+        assert_eq!(assembler.take(chunk(12)), Err(too_long));
         let mut assembler = Assembler::new(2);
         assembler.take(start()).unwrap();
         assert_eq!(assembler.take(chunk(4)), Ok(None));
