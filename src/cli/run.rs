@@ -43,7 +43,7 @@ pub struct Arguments {
 /// What is run where, and how it is told.
 #[derive(Debug, Args)]
 pub struct OutputArguments {
-    /// The folder of results [default: results/<name>]
+    /// The folder of results [default: results/NAME, as the experiment is called]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Cells that run at the same time [default: one a thread]
