@@ -7,7 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use super::config::{Aggregation, Config};
 use crate::catalog::ConfigError;
 
-/// Reports every value of `config` that lies outside of its range, and keys that exclude each other.
+/// Reports every value of `config` outside of its range, and keys that exclude each other.
 pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     let mut check = Check { spans: &config.spans, errors };
     check.name(&config.name);

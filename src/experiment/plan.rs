@@ -15,7 +15,6 @@ use self::aggregation::{aggregation, tolerable};
 use self::threat::planned_threat;
 use super::config::{self, Config};
 use crate::RESULTS_VERSION;
-use crate::aggregators::Aggregator;
 use crate::catalog::{Choice, ConfigError, Member};
 use crate::datasets::{self, Dataset};
 use crate::models::{self, Architecture, Model};
