@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::list::wrap;
 use crate::catalog::ConfigError;
 use crate::dataset::Split;
 use crate::datasets::{CATALOG, DataError, Dataset, File, Manifest};
@@ -91,9 +92,14 @@ impl List {
         if self.json {
             return print_json(output, &rows);
         }
-        let mut table = vec![["SET", "SAMPLES", "SIZE", "WHERE", "LICENCE"].map(str::to_owned)];
+        let mut table = vec![["SET", "SAMPLES", "SIZE", "WHERE"].map(str::to_owned)];
         table.extend(rows.iter().map(Listed::cells));
-        print_table(output, &table)
+        print_table(output, &table)?;
+        for (name, licence) in rows.iter().filter_map(|row| Some((row.name, row.licence?))) {
+            let lines = wrap(&format!("Licence of {name}: {licence}."), 80);
+            writeln!(output, "\n{}", lines.join("\n"))?;
+        }
+        Ok(())
     }
 }
 
@@ -218,7 +224,7 @@ impl Listed {
         }
     }
 
-    fn cells(&self) -> [String; 5] {
+    fn cells(&self) -> [String; 4] {
         let size = if self.built_in { "-".to_owned() } else { megabytes(self.bytes) };
         let found = self.found.join(", ");
         let place = match (self.built_in, self.missing.len(), found.is_empty()) {
@@ -227,13 +233,7 @@ impl Listed {
             (false, _, true) => format!("missing: byzlab data fetch {}", self.name),
             (false, count, false) => format!("{found}; {count} missing"),
         };
-        [
-            self.name.to_owned(),
-            format!("{} + {}", self.train, self.test),
-            size,
-            place,
-            self.licence.unwrap_or("-").to_owned(),
-        ]
+        [self.name.to_owned(), format!("{} + {}", self.train, self.test), size, place]
     }
 }
 

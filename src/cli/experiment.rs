@@ -113,6 +113,8 @@ fn refusal(source: &Source, problems: &[ConfigError]) -> Usage {
 }
 
 fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    store::read_bounded(path, crate::experiment::source::BYTES_MAX + 1)
-        .map_err(|error| Usage::new(format!("{}: {error}", path.display())).into())
+    store::read_bounded(path, crate::experiment::source::BYTES_MAX + 1).map_err(|error| {
+        let path = path.display();
+        Usage::new(format!("{path}: {error}; name an experiment file, a TOML file")).into()
+    })
 }

@@ -98,6 +98,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut shelves = shelves();
     if let Some(kind) = &arguments.kind {
         let wanted = kind.trim_end_matches('s').replace(['_', '-'], " ");
+        let wanted = if wanted == "rule" { "aggregator".to_owned() } else { wanted };
         let kinds: Vec<&str> = shelves.iter().map(|shelf| shelf.kind).collect();
         if !shelves.iter().any(|shelf| matches(shelf.kind, &wanted)) {
             let help = did_you_mean(&wanted, kinds.iter().copied())

@@ -58,7 +58,8 @@ pub struct OutputArguments {
     /// Prints one JSON object for each finished cell
     #[arg(long)]
     pub json: bool,
-    /// Seconds that a process may stay away, or owe an answer, before it is given up
+    /// Seconds that a process may stay away, from the start on, or owe an answer, before it is
+    /// given up: enough to start workers by hand takes more
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub patience: f64,
     /// Seconds between the checkpoints of a local run

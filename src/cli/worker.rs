@@ -32,7 +32,8 @@ pub struct Arguments {
     /// The worker to be
     #[arg(long, value_name = "N", required_unless_present = "adversary")]
     node: Option<u32>,
-    /// Speaks for all colluding identities in place of one worker
+    /// Speaks for all colluding identities in place of one worker; needs the secrets of all of
+    /// them
     #[arg(long, conflicts_with = "node")]
     adversary: bool,
     /// The file with this seat's secrets; `-` reads them from standard input up to an empty line,

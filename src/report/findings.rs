@@ -52,7 +52,7 @@ fn steady(page: &Page) -> Option<String> {
             continue;
         };
         measured = true;
-        if without - worst <= LITTLE && without >= COLLAPSE {
+        if (without - worst).abs() <= LITTLE && without >= COLLAPSE {
             rules.push(format!("{rule} ({} of {})", percent(worst), percent(without)));
         }
     }

@@ -37,6 +37,7 @@ const HEARTBEAT: Duration = Duration::from_millis(200);
 /// Drives one run whose other machines are processes.
 pub struct Driver<'a> {
     node: NodeId,
+    others: usize,
     machine: Box<dyn Machine>,
     happenings: mpsc::Receiver<Happening>,
     handle: Handle,
@@ -94,6 +95,7 @@ impl<'a> Driver<'a> {
         let DriverSettings { node, happenings, handle, patience, stop } = settings;
         Driver {
             node,
+            others: cast.voices.len() - 1,
             machine,
             happenings,
             handle,
@@ -229,6 +231,15 @@ impl<'a> Driver<'a> {
         self.owed.remove(&node);
         self.lines.remove(&node);
         self.lost.insert(node);
+        if self.lost.len() == self.others {
+            // The machine is not told, so that what is resumed begins with everybody again.
+            return Err(RunError::Network(format!(
+                "nobody is left: all {} nodes stayed away longer than {} s; start them and run \
+                 the same command again, or give --patience more seconds",
+                self.others,
+                self.patience.as_secs()
+            )));
+        }
         self.observer.noticed(Notice::Lost { node })?;
         if let Some(event) = self.tap.lost(node, self.round) {
             self.show(event)?;
