@@ -21,7 +21,7 @@ use crate::runtime::office::Office;
 use crate::runtime::participant::{Lines, Part, Participation};
 use crate::runtime::process::{self, Children, Recipe};
 use crate::runtime::token::Tokens;
-use crate::runtime::{self, RunError, Seat};
+use crate::runtime::{self, Cast, RunError, Seat};
 
 /// How a coordinator deals with its participants.
 #[derive(Debug, Clone)]
@@ -38,14 +38,17 @@ pub struct Coordination {
 
 /// All seats that any of these cells has, but for the parts that the coordinator plays itself.
 pub fn seats(cells: &[Cell]) -> BTreeSet<Seat> {
-    let of_cell = |cell: &Cell| {
-        let parts: BTreeSet<NodeId> =
-            cell.plan.system.value.parts().iter().map(|part| part.node).collect();
-        let mut seats = cell.plan.cast().seats();
-        seats.retain(|seat| !matches!(seat, Seat::Node(node) if parts.contains(node)));
-        seats
-    };
-    cells.iter().flat_map(of_cell).collect()
+    cells.iter().flat_map(|cell| spoken(&cell.plan).seats()).collect()
+}
+
+/// Who speaks for whom on the coordinator's lines: everybody but the parts that it plays itself,
+/// whose numbers may be those of workers in other cells.
+fn spoken(plan: &Plan) -> Cast {
+    let mut cast = plan.cast();
+    for part in plan.system.value.parts() {
+        cast.voices.remove(&part.node);
+    }
+    cast
 }
 
 /// The identities that a seat speaks for in any of these cells.
@@ -56,7 +59,7 @@ pub fn identities(cells: &[Cell], seat: Seat) -> BTreeSet<NodeId> {
 /// The seats that speak for each identity in any of these cells.
 fn voices(cells: &[Cell]) -> Seats {
     let mut voices = Seats::new();
-    for (node, seat) in cells.iter().flat_map(|cell| cell.plan.cast().voices) {
+    for (node, seat) in cells.iter().flat_map(|cell| spoken(&cell.plan).voices) {
         voices.entry(node).or_default().insert(seat);
     }
     voices
@@ -149,7 +152,7 @@ fn coordinate_one(
 ) -> Result<Summary, CellError> {
     let run_id = plan.run_id();
     let test = data.test(plan)?;
-    let cast = plan.cast();
+    let cast = spoken(plan);
     let part = plan.system.value.parts().into_iter().next().ok_or_else(|| {
         RunError::Network(format!("system {} has no server to coordinate", plan.labels.system))
     })?;

@@ -159,11 +159,14 @@ impl Hub {
         self.book().open.remove(run_id);
     }
 
-    /// Tells every process that the sweep is over.
-    pub fn dismiss(&self) {
+    /// Tells every process that the sweep is over, and waits until all have left.
+    pub async fn dismiss(&self) {
         let attending = std::mem::take(&mut self.book().attending);
         for process in attending.values() {
-            let _ = process.send(Ok(Assignment { run_id: String::new() }));
+            let _ = process.send(Ok(assignment("")));
+        }
+        for process in attending.values() {
+            process.closed().await;
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tonic::transport::Server;
 
 use super::RunError;
@@ -18,6 +19,9 @@ use super::token::Tokens;
 use super::wire::ENVELOPE_MAX;
 use super::wire::proto::federation_server::FederationServer;
 use crate::vector::Digest;
+
+/// How long those who attend may take to leave when everything is over.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A coordinator that can be talked to.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ pub struct Office {
 }
 
 impl Office {
-    /// Listens at `address`; port 0 takes any free port. Who has not introduced itself within
+    /// Listens at `address`; port 0 takes any free port. Who has not introduced itself after half of
     /// `patience` is shown out.
     pub fn open(
         address: &str,
@@ -57,7 +61,7 @@ impl Office {
             .local_addr()
             .map_err(|error| RunError::Network(format!("the listener has no address: {error}")))?;
         let strangers = Arc::new(Strangers::default());
-        let introduction = patience.clamp(Duration::from_secs(1), INTRODUCTION);
+        let introduction = (patience / 2).clamp(Duration::from_secs(1), INTRODUCTION);
         let hub = Hub::new(plan, tokens, seats, Arc::clone(&strangers), introduction);
         let hub = Arc::new(hub);
         let handle = runtime.handle().clone();
@@ -94,10 +98,12 @@ impl Office {
         })
     }
 
-    /// Tells everybody that it is over, and stops listening once they have had time to hear it.
+    /// Tells everybody that it is over, and stops listening once they have heard it and left, or
+    /// have had time enough.
     pub fn close(mut self) {
-        self.hub.dismiss();
-        std::thread::sleep(Duration::from_millis(50));
+        let left = async { timeout(GOODBYE, self.hub.dismiss()).await };
+        // Who is still there does not mean to leave.
+        let _ = self.handle.block_on(left);
         self.stop();
     }
 

@@ -228,3 +228,42 @@ fn the_first_answer_of_a_round_counts_and_the_second_is_refused() {
     assert_eq!(outcome.reasons(2, 2), ["answered this round before"]);
     outcome.took_all_of(&[0, 1]);
 }
+
+#[test]
+fn the_adversary_is_shown_what_was_taken_and_waits_for_nothing_else() {
+    let mut lab = Lab::tapped(3, 4, 6.0);
+    lab.adversary();
+    lab.worker(1);
+    let client = Client::new(&lab);
+    let mut talk = Talk::open(&client, &lab, 2);
+    assert_eq!(talk.asked(), 1);
+    // Honest by its number, and its answer is none: it is absent for the adversary as well.
+    talk.say(whole(64));
+    assert_eq!(talk.asked(), 2);
+    talk.say(share(2, f32::NAN, 0));
+    assert_eq!(talk.asked(), 3);
+    // What was refused before the answer is not the answer.
+    talk.say(absent(1));
+    talk.say(absent(4));
+    talk.say(share(3, 0.5, 0));
+    assert_eq!(talk.asked(), 4);
+    talk.say(share(4, 0.5, 0));
+    let outcome = lab.finish();
+    outcome.took_all_of(&[0, 1]);
+    let mine: Vec<(&str, u32)> = (1..=4).map(|round| outcome.node(round, 2)).collect();
+    assert_eq!(mine, [("refused", 1), ("refused", 1), ("shared", 2), ("shared", 0)]);
+    assert!(outcome.rounds.iter().all(|row| row["timed_out"] == "false"));
+    // It answers with the negated mean of what it was shown: its own norm tells whose it was.
+    let norm = |round: usize, node: u32| -> f64 {
+        let wanted = (round.to_string(), node.to_string());
+        let mut rows = outcome.nodes.iter();
+        let row = rows.find(|row| (&row["round"], &row["node"]) == (&wanted.0, &wanted.1));
+        row.unwrap()["norm"].parse().unwrap()
+    };
+    for round in [1, 2] {
+        assert!((norm(round, 0) - norm(round, 1)).abs() < 1e-6, "round {round}");
+    }
+    for round in [3, 4] {
+        assert!((norm(round, 0) - norm(round, 1)).abs() > 1e-3, "round {round}");
+    }
+}

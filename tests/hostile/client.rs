@@ -130,12 +130,17 @@ impl Talk {
 
     /// Reads on until it is asked to train, and in which round.
     pub(super) fn asked(&mut self) -> u32 {
-        loop {
-            let envelope = self.next().unwrap().expect("the conversation goes on");
+        self.asked_or_ended().expect("the conversation goes on")
+    }
+
+    /// The same, or nothing when it is asked no more.
+    pub(super) fn asked_or_ended(&mut self) -> Option<u32> {
+        while let Some(envelope) = self.next().unwrap() {
             if let Some(Body::Train(train)) = envelope.body {
-                return train.round;
+                return Some(train.round);
             }
         }
+        None
     }
 
     /// Why the conversation was closed, if it was.

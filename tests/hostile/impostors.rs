@@ -6,7 +6,7 @@ use byzlab::runtime::wire::proto::{AttendRequest, Credential, Hello};
 use tonic::Code;
 
 use super::client::{Client, Talk, absent, credential, header, hello};
-use super::lab::{Lab, VALUES};
+use super::lab::{CONFIG, Lab, Process, VALUES, byzlab};
 
 #[test]
 fn who_proves_no_identity_is_a_stranger() {
@@ -121,4 +121,27 @@ fn a_known_identity_gets_no_more_than_its_own_part() {
     assert_eq!(outcome.node(2, 2), ("absent", 0));
     assert_eq!(outcome.manifest["turned_away"]["2"], 5);
     assert_eq!(outcome.strangers(), 0);
+}
+
+#[test]
+fn a_worker_of_a_larger_cell_is_not_the_server_of_a_smaller_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    let sweep = "[sweep]\n\"system.central.workers\" = [2, 3]\n";
+    std::fs::write(&config, format!("{CONFIG}\n{sweep}")).unwrap();
+    let mut run = byzlab("run", &config, &[]);
+    run.args(["--runtime", "processes", "--jobs", "1"]).arg("--out").arg(folder.path().join("out"));
+    let mut run = Process::start(run);
+    assert!(run.end().success(), "{}", run.heard());
+    let mut joined = Vec::new();
+    for entry in std::fs::read_dir(folder.path().join("out/runs")).unwrap() {
+        let events = std::fs::read_to_string(entry.unwrap().path().join("events.jsonl")).unwrap();
+        let events = events.lines().map(|line| line.parse::<serde_json::Value>().unwrap());
+        let mut nodes: Vec<u64> =
+            events.filter_map(|line| line["event"]["joined"]["node"].as_u64()).collect();
+        nodes.sort_unstable();
+        joined.push(nodes);
+    }
+    joined.sort();
+    assert_eq!(joined, [vec![0, 1], vec![0, 1, 2]]);
 }

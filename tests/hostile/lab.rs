@@ -21,7 +21,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(50);
 /// Values of the model that is trained here: 784 pixels and a bias for each of ten classes.
 pub(super) const VALUES: usize = 7850;
 
-const CONFIG: &str = r#"
+pub(super) const CONFIG: &str = r#"
 schema = 1
 name = "hostile"
 seeds = [1]
@@ -42,6 +42,9 @@ workers = 3
 [aggregation]
 byzantine = 0
 rule = "mean"
+
+[threat]
+placement = "first"
 "#;
 
 fn set(workers: usize, rounds: u32) -> Vec<String> {
@@ -61,7 +64,7 @@ fn coordinator(folder: &Path, set: &[String], listen: &str, patience: f64) -> Co
 }
 
 /// The program, reading this experiment with these keys replaced.
-fn byzlab(command: &str, config: &Path, set: &[String]) -> Command {
+pub(super) fn byzlab(command: &str, config: &Path, set: &[String]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_byzlab"));
     program.arg(command).arg(config);
     for assignment in set {
@@ -144,6 +147,16 @@ impl Lab {
         Self::listening(folder, set, command)
     }
 
+    /// The same, with the first worker corrupted by an adversary that reads along.
+    pub(super) fn tapped(workers: usize, rounds: u32, patience: f64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut set = set(workers, rounds);
+        let threat = [("corrupted", "1"), ("knowledge", "omniscient"), ("attack", "sign_flip")];
+        set.extend(threat.map(|(key, value)| format!("threat.{key}={value}")));
+        let command = coordinator(folder.path(), &set, "127.0.0.1:0", patience);
+        Self::listening(folder, set, command)
+    }
+
     /// The same, for a coordinator that may not have more than so many files open at a time.
     #[cfg(unix)]
     pub(super) fn with_files(workers: usize, rounds: u32, patience: f64, files: u32) -> Self {
@@ -190,6 +203,16 @@ impl Lab {
     pub(super) fn worker(&mut self, node: u32) {
         let worker = Process::start(self.worker_command(node, self.address, &self.set));
         self.workers.push(worker);
+    }
+
+    /// Starts the adversary that speaks for the corrupted.
+    pub(super) fn adversary(&mut self) {
+        let mut command = byzlab("worker", &self.folder.path().join("config.toml"), &self.set);
+        command.args(["--connect", &self.address.to_string(), "--adversary"]);
+        command.args(["--patience", "20"]);
+        command.arg("--tokens").arg(self.folder.path().join("tokens"));
+        command.arg("--state").arg(self.folder.path().join("state"));
+        self.workers.push(Process::start(command));
     }
 
     /// The command of a worker that reads the experiment with these keys replaced.

@@ -1,5 +1,6 @@
 //! Peers that say too little: nothing at all, half of a message, the same hello again and again.
 
+use byzlab::runtime::wire::proto::Hello;
 use byzlab::runtime::wire::proto::envelope::Body;
 
 use super::client::{Client, Talk, absent, chunk, header, hello, share};
@@ -7,7 +8,7 @@ use super::lab::{Lab, VALUES, until};
 
 #[test]
 fn who_falls_silent_is_lost_and_the_others_go_on() {
-    let mut lab = Lab::start(5, 4, 2.0);
+    let mut lab = Lab::start(5, 4, 4.0);
     lab.worker(0);
     lab.worker(1);
     let client = Client::new(&lab);
@@ -42,7 +43,7 @@ fn who_falls_silent_is_lost_and_the_others_go_on() {
 
 #[test]
 fn who_comes_again_and_again_does_not_hold_up_the_run() {
-    let mut lab = Lab::start(3, 3, 2.0);
+    let mut lab = Lab::start(3, 3, 4.0);
     lab.worker(0);
     lab.worker(1);
     let client = Client::new(&lab);
@@ -60,7 +61,7 @@ fn who_comes_again_and_again_does_not_hold_up_the_run() {
 #[test]
 fn who_answers_and_does_not_read_is_hung_up_on() {
     const ROUNDS: u32 = 20;
-    let mut lab = Lab::start(3, ROUNDS, 2.0);
+    let mut lab = Lab::start(3, ROUNDS, 4.0);
     lab.worker(0);
     lab.worker(1);
     let client = Client::new(&lab);
@@ -79,4 +80,26 @@ fn who_answers_and_does_not_read_is_hung_up_on() {
     // The windows of the connection and of the line have room for some.
     assert_eq!(outcome.node(1, 2).0, "shared");
     assert_eq!(outcome.node(ROUNDS as usize, 2).0, "lost");
+}
+
+#[test]
+fn an_adversary_that_does_not_read_its_wiretap_is_hung_up_on() {
+    const ROUNDS: u32 = 30;
+    let mut lab = Lab::tapped(3, ROUNDS, 4.0);
+    lab.worker(1);
+    lab.worker(2);
+    let client = Client::new(&lab);
+    let colluding = Hello { adversary: true, ..hello(&lab, 0) };
+    let _tap = client.wiretap(colluding.clone()).unwrap();
+    let mut talk = client.converse(Body::Hello(colluding)).unwrap();
+    // It answers as long as it is asked.
+    let mut rounds = 0;
+    while let Some(round) = talk.asked_or_ended() {
+        rounds = round;
+        talk.say(absent(round));
+    }
+    let outcome = lab.finish();
+    assert!(rounds < ROUNDS, "it would have been sent everything");
+    outcome.took_all_of(&[1, 2]);
+    assert!(outcome.has("left", 0) && outcome.has("lost", 0));
 }
