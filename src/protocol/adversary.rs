@@ -16,7 +16,7 @@ use super::history::History;
 use super::worker::{Trainer, lost_state};
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
 use crate::aggregators::{Aggregator, Context};
-use crate::attacks::{Attack, Crafted, Knowledge, View};
+use crate::attacks::{Attack, AttackError, Crafted, Knowledge, View};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 use crate::seed::{Purpose, stream};
@@ -159,9 +159,10 @@ impl Adversary {
         if !active.is_empty() {
             let (own, losses) = self.train_own(round, model, &active, &mut state);
             let honest = self.hears_the_honest().then(|| honest_rows(heard, model.len()));
+            let known = honest.as_ref().unwrap_or(&own).nrows();
             let crafted =
-                self.run_attack(round, model, &active, own.view(), honest.as_ref(), &mut state)?;
-            let rows = match crafted {
+                self.run_attack(round, model, &active, own.view(), honest.as_ref(), &mut state);
+            let rows = match self.unless_starved(crafted, known)? {
                 Crafted::PerNode(rows) => rows,
                 Crafted::Silence => Array2::zeros((0, model.len())),
                 Crafted::PerEdge(_) => {
@@ -183,6 +184,25 @@ impl Adversary {
         }
         self.history.push(round, state);
         Ok(answers)
+    }
+
+    /// Sits out a round in which absences leave an attack too little to work on. One that has
+    /// too little when nobody is absent can never work, and says so.
+    fn unless_starved(
+        &self,
+        crafted: Result<Crafted, ProtocolError>,
+        known: usize,
+    ) -> Result<Crafted, ProtocolError> {
+        let AdversarySettings { honest, identities, .. } = &self.settings;
+        let all = if self.hears_the_honest() { honest.len() } else { identities.len() };
+        match crafted {
+            Err(ProtocolError::Attack { error: AttackError::TooFewKnown { .. }, .. })
+                if known < all =>
+            {
+                Ok(Crafted::Silence)
+            }
+            crafted => crafted,
+        }
     }
 
     /// What the active identities would have sent, where the attack wants to know.
@@ -293,7 +313,11 @@ impl Machine for Adversary {
                 }
                 self.speak()
             }
-            Event::Start => Ok(Vec::new()),
+            Event::Start => {
+                // Whatever was asked before is asked again, and must be answered only once.
+                self.round = None;
+                Ok(Vec::new())
+            }
             other => Err(ProtocolError::Unexpected {
                 machine: "an adversary",
                 event: format!("{other:?}").chars().take(120).collect(),
@@ -309,5 +333,92 @@ impl Machine for Adversary {
     fn restore(&mut self, state: &MachineState) -> Result<(), ProtocolError> {
         self.history.push(state.round, state.decode()?);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array1;
+
+    use super::*;
+    use crate::attacks::CATALOG;
+
+    /// An omniscient adversary that speaks for 0 and 1 against the honest 2, 3 and 4.
+    fn adversary(attack: &str) -> Adversary {
+        Adversary::new(AdversarySettings {
+            identities: vec![NodeId(0), NodeId(1)],
+            knowledge: Knowledge::Omniscient,
+            attack: CATALOG.build_default(attack).unwrap().value,
+            honest: vec![NodeId(2), NodeId(3), NodeId(4)],
+            samples: BTreeMap::new(),
+            trainers: BTreeMap::new(),
+            faults: Faults { seed: 1, absences: 0.0 },
+            participants: 5,
+            corrupted: 2,
+            defence: None,
+            seed: 1,
+        })
+    }
+
+    fn vector(value: f32) -> Shared {
+        Arc::new(Array1::from(vec![value, 1.0]))
+    }
+
+    fn asked(to: u32) -> Event {
+        let message = Message::Train { round: Round(1), model: vector(0.0) };
+        Event::Received { from: NodeId(9), to: NodeId(to), message }
+    }
+
+    fn shown(from: u32, update: Option<f32>) -> Event {
+        let round = Round(1);
+        let message = match update {
+            Some(value) => Message::Share { round, update: vector(value), loss: 0.0, samples: 1 },
+            None => Message::Absent { round },
+        };
+        Event::Tapped { from: NodeId(from), message }
+    }
+
+    /// Who says something when this happens, and whether it is an update.
+    fn answers(adversary: &mut Adversary, event: Event) -> Vec<(u32, bool)> {
+        let actions = adversary.step(event).unwrap();
+        let answer = |action: Action| match action {
+            Action::Send { from, message, .. } => {
+                (from.0, matches!(message, Message::Share { .. }))
+            }
+            other => panic!("an adversary only sends: {other:?}"),
+        };
+        actions.into_iter().map(answer).collect()
+    }
+
+    #[test]
+    fn it_answers_after_the_last_of_the_honest() {
+        let mut adversary = adversary("sign_flip");
+        for event in [asked(0), shown(2, Some(1.0)), asked(1), shown(4, Some(3.0))] {
+            assert_eq!(answers(&mut adversary, event), []);
+        }
+        assert_eq!(answers(&mut adversary, shown(3, None)), [(0, true), (1, true)]);
+        assert_eq!(answers(&mut adversary, asked(1)), [(1, true)], "asked again, it repeats");
+    }
+
+    #[test]
+    fn it_answers_once_when_its_connection_begins_anew() {
+        let mut adversary = adversary("sign_flip");
+        for event in [asked(0), asked(1), shown(2, Some(1.0)), Event::Start] {
+            assert_eq!(answers(&mut adversary, event), []);
+        }
+        for from in [2, 3, 4] {
+            assert_eq!(answers(&mut adversary, shown(from, Some(1.0))), []);
+        }
+        assert_eq!(answers(&mut adversary, asked(0)), [(0, true)]);
+        assert_eq!(answers(&mut adversary, asked(1)), [(1, true)]);
+    }
+
+    #[test]
+    fn absences_can_leave_it_nothing_to_say() {
+        let mut adversary = adversary("little_is_enough");
+        for event in [asked(0), asked(1), shown(2, Some(1.0)), shown(3, None)] {
+            assert_eq!(answers(&mut adversary, event), []);
+        }
+        assert_eq!(answers(&mut adversary, shown(4, None)), [(0, false), (1, false)]);
     }
 }
