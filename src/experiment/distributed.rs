@@ -162,11 +162,15 @@ fn coordinate_one(
         stop: Arc::clone(&options.stop),
     };
     let ended = Driver::new(settings, &cast, machine, &mut recorder).run();
+    let kept = ended.and_then(|parting| {
+        let mut manifest = manifest(plan, "processes", options.threads);
+        manifest["strangers"] = serde_json::json!(office.strangers.counts());
+        let summary = recorder.finish(&manifest)?;
+        parting.tell();
+        Ok(summary)
+    });
     office.hub.close(&run_id);
-    ended?;
-    let mut manifest = manifest(plan, "processes", options.threads);
-    manifest["strangers"] = serde_json::json!(office.strangers.counts());
-    Ok(recorder.finish(&manifest)?)
+    Ok(kept?)
 }
 
 /// How a process takes its seat.

@@ -40,6 +40,7 @@ pub struct Driver<'a> {
     stop: Arc<AtomicBool>,
     observer: &'a mut dyn Observer,
     tap: Wiretap,
+    reading_along: BTreeSet<NodeId>,
     listener: Option<mpsc::UnboundedSender<Result<Tapped, Status>>>,
     tapped: Vec<(NodeId, Message)>,
     round: Round,
@@ -95,6 +96,7 @@ impl<'a> Driver<'a> {
             stop,
             observer,
             tap: Wiretap::new(cast),
+            reading_along: reading_along(cast),
             listener: None,
             tapped: Vec::new(),
             round: Round(0),
@@ -106,8 +108,8 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Runs until the last round is closed.
-    pub fn run(mut self) -> Result<(), RunError> {
+    /// Runs until the last round is closed; whoever is still there then waits to be told so.
+    pub fn run(mut self) -> Result<Parting, RunError> {
         let mut finished = self.step(Event::Start)?;
         while !finished {
             if self.stop.load(Ordering::Relaxed) {
@@ -119,17 +121,22 @@ impl<'a> Driver<'a> {
                 None => self.give_up_on_the_late()?,
             };
         }
-        let finished = Envelope { body: Some(Body::Finished(Finished {})) };
-        for line in self.lines.values() {
-            let _ = line.outgoing.send(Ok(finished.clone()));
-        }
-        Ok(())
+        Ok(Parting { lines: self.lines })
+    }
+
+    /// The answers that can be late. Who reads along answers after the last of the others, and
+    /// is not late for as long as one of them is missing.
+    fn awaited(&self) -> impl Iterator<Item = (NodeId, Instant)> {
+        let others_owe = self.owed.keys().any(|node| !self.reading_along.contains(node));
+        let waits = move |node: &NodeId| others_owe && self.reading_along.contains(node);
+        let awaited = self.owed.iter().filter(move |(node, _)| !waits(node));
+        awaited.map(|(&node, owed)| (node, owed.since))
     }
 
     /// What happens next, if anything does before somebody is late.
     fn next_happening(&mut self) -> Option<Happening> {
         let now = Instant::now();
-        let late = self.owed.values().map(|owed| owed.since + self.patience).min();
+        let late = self.awaited().map(|(_, since)| since + self.patience).min();
         let wait = late.map_or(HEARTBEAT, |late| late.saturating_duration_since(now));
         let happenings = &mut self.happenings;
         let wait = wait.min(HEARTBEAT);
@@ -175,7 +182,7 @@ impl<'a> Driver<'a> {
     /// Lets a node speak on a new line, and asks it again what it has not answered.
     fn join(&mut self, node: NodeId, line: Line) -> Result<(), RunError> {
         if self.lost.contains(&node) {
-            let gone = Status::failed_precondition(format!(
+            let gone = Status::aborted(format!(
                 "node {node} stayed away longer than {} s and is absent from this run",
                 self.patience.as_secs()
             ));
@@ -194,9 +201,8 @@ impl<'a> Driver<'a> {
 
     fn give_up_on_the_late(&mut self) -> Result<bool, RunError> {
         let now = Instant::now();
-        let late = |owed: &Owed| now.duration_since(owed.since) >= self.patience;
-        let late: Vec<NodeId> =
-            self.owed.iter().filter(|(_, owed)| late(owed)).map(|(&node, _)| node).collect();
+        let late = self.awaited().filter(|(_, since)| now.duration_since(*since) >= self.patience);
+        let late: Vec<NodeId> = late.map(|(node, _)| node).collect();
         for node in late {
             if self.give_up(node)? {
                 return Ok(true);
@@ -295,6 +301,11 @@ impl<'a> Driver<'a> {
             show(listener, from, &message);
         }
         self.tapped.push((from, message));
+        for node in &self.reading_along {
+            if let Some(owed) = self.owed.get_mut(node) {
+                owed.since = Instant::now();
+            }
+        }
     }
 
     /// Sends to a node that is there; one that is not is sent the same when it comes.
@@ -316,6 +327,31 @@ impl<'a> Driver<'a> {
             send_all(line, encoded.clone());
         }
     }
+}
+
+/// The lines of a run that is over.
+///
+/// Participants forget their states when they hear of it: what the run came to must be kept
+/// before they are told.
+#[derive(Debug)]
+pub struct Parting {
+    lines: BTreeMap<NodeId, Line>,
+}
+
+impl Parting {
+    /// Tells everybody that the run is over.
+    pub fn tell(self) {
+        let finished = Envelope { body: Some(Body::Finished(Finished {})) };
+        for line in self.lines.values() {
+            let _ = line.outgoing.send(Ok(finished.clone()));
+        }
+    }
+}
+
+/// The identities that answer after they have read what the others send.
+fn reading_along(cast: &Cast) -> BTreeSet<NodeId> {
+    let identities = if cast.tapped { cast.identities(Seat::Adversary) } else { Vec::new() };
+    identities.into_iter().collect()
 }
 
 fn send_all(line: &Line, envelopes: Vec<Envelope>) {
