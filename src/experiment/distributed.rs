@@ -138,7 +138,8 @@ fn coordinate_one(
     })?;
     let seat = Seat::Node(part.node);
     let mut machine = plan.machine(seat, data)?;
-    let (folder, resumed) = RunFolder::open(&options.folder(&run_id), &config_toml(plan))?;
+    let (folder, resumed) =
+        RunFolder::open(&options.folder(&run_id), &config_toml(plan), &BTreeSet::from([seat]))?;
     let (closed, totals) = match &resumed {
         Some(resumed) => (resumed.round, resumed.totals.clone()),
         None => (Round(0), Totals::default()),

@@ -5,7 +5,7 @@
 //! last, by renaming, so a folder says for certain whether its run is over.
 #![allow(clippy::disallowed_methods, reason = "this is the module that owns a run's files")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -148,6 +148,14 @@ struct Mark {
     states: Vec<(String, Vec<u8>)>,
 }
 
+impl Mark {
+    fn is_of(&self, seats: &BTreeSet<Seat>) -> bool {
+        let kept: BTreeSet<&str> = self.states.iter().map(|(seat, _)| seat.as_str()).collect();
+        let wanted: Vec<String> = seats.iter().map(Seat::to_string).collect();
+        kept == wanted.iter().map(String::as_str).collect()
+    }
+}
+
 /// A run as its last checkpoint left it.
 #[derive(Debug)]
 pub struct Resumed {
@@ -161,11 +169,24 @@ pub struct Resumed {
 
 impl RunFolder {
     /// Opens a folder: goes on from its last checkpoint if it has one, else begins anew.
-    pub fn open(path: &Path, config: &str) -> Result<(RunFolder, Option<Resumed>), RunError> {
+    ///
+    /// Only a checkpoint of just these `seats` is of use. The runtimes keep different ones, so a
+    /// run that changes from one to the other begins anew, and comes to the same bits.
+    pub fn open(
+        path: &Path,
+        config: &str,
+        seats: &BTreeSet<Seat>,
+    ) -> Result<(RunFolder, Option<Resumed>), RunError> {
         create_folder(path)?;
         write_atomically(&path.join("config.toml"), config.as_bytes())?;
         let _ = fs::remove_file(path.join("FAILED.json"));
-        let mark = checkpoint::read::<Mark>(&path.join("checkpoint"), "run")?.pop();
+        let checkpoints = path.join("checkpoint");
+        let marks = checkpoint::read::<Mark>(&checkpoints, "run")?;
+        let mark = marks.into_iter().rfind(|(_, mark)| mark.is_of(seats));
+        if mark.is_none() {
+            // What it vouches for is about to be cut off.
+            checkpoint::remove(&checkpoints, "run");
+        }
         let lengths = mark.as_ref().map_or_else(|| vec![0; 3], |(_, mark)| mark.lengths.clone());
         let mut files = Vec::new();
         for (name, length) in APPENDED.iter().zip(lengths) {
