@@ -10,9 +10,10 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use support::Lab;
 use support::tables::{Comparison, run_folders};
+use support::{Lab, RunFiles};
 
 /// A part of the grid of `experiments/parity.toml`, with everything that could tell runtimes
 /// apart: absences, momentum, several local steps, random placement, random draws.
@@ -101,6 +102,23 @@ fn several_cells_at_once_on_processes() {
     lab.finish("local", &["--threads", "1"]);
     lab.finish("real", &["--runtime", "processes", "--jobs", "4"]);
     Comparison::of(&lab.path("local"), &lab.path("real")).assert_equal();
+}
+
+#[test]
+fn rounds_in_which_hardly_anybody_is_there() {
+    // Rules refuse what they get, and an attack sits out what it cannot be made of.
+    let grid =
+        GRID.replace("absences = 0.1", "absences = 0.7").replace("rounds = 4", "rounds = 12");
+    let sweep = r#"
+[sweep]
+"aggregation.rule" = ["mean", "krum"]
+"threat.attack" = ["little_is_enough"]
+"threat.knowledge" = ["colluders", "omniscient"]
+"#;
+    let lab = Lab::new(&format!("{grid}{sweep}"));
+    assert_eq!(assert_parity(&lab), 4);
+    let skipped = |run: PathBuf| RunFiles { path: run }.summary()["skipped"].as_u64().unwrap();
+    assert!(run_folders(&lab.path("real")).into_iter().map(skipped).any(|skipped| skipped > 0));
 }
 
 #[test]

@@ -158,7 +158,8 @@ fn coordinate_one(
     })?;
     let seat = Seat::Node(part.node);
     let mut machine = casting::machine(plan, seat, data)?;
-    let (folder, resumed) = RunFolder::open(&options.folder(&run_id), &config_toml(plan))?;
+    let (folder, resumed) =
+        RunFolder::open(&options.folder(&run_id), &config_toml(plan), &BTreeSet::from([seat]))?;
     let (closed, totals) = match &resumed {
         Some(resumed) => (resumed.round, resumed.totals.clone()),
         None => (Round(0), Totals::default()),
@@ -182,12 +183,16 @@ fn coordinate_one(
         stop: Arc::clone(&options.stop),
     };
     let ended = Driver::new(settings, &cast, machine, &mut recorder).run();
+    let kept = ended.and_then(|parting| {
+        let mut manifest = manifest(plan, "processes", options.threads);
+        manifest["strangers"] = serde_json::json!(office.strangers.counts());
+        manifest["turned_away"] = serde_json::json!(office.strangers.turned_away());
+        let summary = recorder.finish(&manifest)?;
+        parting.tell();
+        Ok(summary)
+    });
     office.hub.close(&run_id);
-    ended?;
-    let mut manifest = manifest(plan, "processes", options.threads);
-    manifest["strangers"] = serde_json::json!(office.strangers.counts());
-    manifest["turned_away"] = serde_json::json!(office.strangers.turned_away());
-    Ok(recorder.finish(&manifest)?)
+    Ok(kept?)
 }
 
 /// How a process takes its seat.

@@ -48,7 +48,7 @@ pub struct Recorder {
     closed: Round,
     model: Shared,
     last: Option<(Evaluation, String)>,
-    last_checkpoint: f64,
+    last_checkpoint: (Round, f64),
 }
 
 impl Recorder {
@@ -77,7 +77,7 @@ impl Recorder {
             told: BTreeMap::new(),
             closed,
             last: None,
-            last_checkpoint: 0.0,
+            last_checkpoint: (closed, 0.0),
         }
     }
 
@@ -271,8 +271,12 @@ impl Observer for Recorder {
         if self.settings.stop.load(Ordering::Relaxed) {
             return Ok(Next::Stop);
         }
-        let elapsed = self.folder.seconds() - self.last_checkpoint;
-        if self.settings.checkpoint_every_round || elapsed >= self.settings.checkpoint_seconds {
+        let (before, at) = self.last_checkpoint;
+        let elapsed = self.folder.seconds() - at;
+        // Even and odd rounds have a file each: one round later, and the checkpoint before is
+        // still whole if this process is killed while it writes.
+        let due = elapsed >= self.settings.checkpoint_seconds && record.round.0 % 2 != before.0 % 2;
+        if self.settings.checkpoint_every_round || due {
             return Ok(Next::Checkpoint);
         }
         Ok(Next::Continue)
@@ -280,7 +284,7 @@ impl Observer for Recorder {
 
     fn checkpoint(&mut self, round: Round, states: &States) -> Result<(), RunError> {
         self.folder.checkpoint(round, states, &self.totals)?;
-        self.last_checkpoint = self.folder.seconds();
+        self.last_checkpoint = (round, self.folder.seconds());
         Ok(())
     }
 

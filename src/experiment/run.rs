@@ -183,10 +183,11 @@ fn run_one(plan: &Plan, data: &Provider, options: &Options) -> Result<Summary, C
     let folder = options.folder(&plan.run_id());
     let test = data.test(plan)?;
     let mut machines = Machines::new();
-    for seat in plan.cast().seats() {
+    let seats = plan.cast().seats();
+    for &seat in &seats {
         machines.insert(seat, casting::machine(plan, seat, data)?);
     }
-    let (folder, resumed) = RunFolder::open(&folder, &config_toml(plan))?;
+    let (folder, resumed) = RunFolder::open(&folder, &config_toml(plan), &seats)?;
     let (closed, totals) = match &resumed {
         Some(resumed) => (resumed.round, resumed.totals.clone()),
         None => (Round(0), store::Totals::default()),

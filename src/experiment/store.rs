@@ -5,7 +5,7 @@
 //! last, by renaming, so a folder says for certain whether its run is over.
 #![allow(clippy::disallowed_methods, reason = "this is the module that owns a run's files")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -153,6 +153,14 @@ struct Mark {
     states: Vec<(String, Vec<u8>)>,
 }
 
+impl Mark {
+    fn is_of(&self, seats: &BTreeSet<Seat>) -> bool {
+        let kept: BTreeSet<&str> = self.states.iter().map(|(seat, _)| seat.as_str()).collect();
+        let wanted: Vec<String> = seats.iter().map(Seat::to_string).collect();
+        kept == wanted.iter().map(String::as_str).collect()
+    }
+}
+
 /// A run as its last checkpoint left it.
 #[derive(Debug)]
 pub struct Resumed {
@@ -166,12 +174,25 @@ pub struct Resumed {
 
 impl RunFolder {
     /// Opens a folder: goes on from its last checkpoint if it has one, else begins anew.
-    pub fn open(path: &Path, config: &str) -> Result<(RunFolder, Option<Resumed>), RunError> {
+    ///
+    /// Only a checkpoint of just these `seats` is of use. The runtimes keep different ones, so a
+    /// run that changes from one to the other begins anew, and comes to the same bits.
+    pub fn open(
+        path: &Path,
+        config: &str,
+        seats: &BTreeSet<Seat>,
+    ) -> Result<(RunFolder, Option<Resumed>), RunError> {
         create_folder(path)?;
         let lock = locked(path)?;
         write_atomically(&path.join("config.toml"), config.as_bytes())?;
         let _ = fs::remove_file(path.join("FAILED.json"));
-        let mark = checkpoint::read::<Mark>(&path.join("checkpoint"), "run")?.pop();
+        let checkpoints = path.join("checkpoint");
+        let marks = checkpoint::read::<Mark>(&checkpoints, "run")?;
+        let mark = marks.into_iter().rfind(|(_, mark)| mark.is_of(seats));
+        if mark.is_none() {
+            // What it vouches for is about to be cut off.
+            checkpoint::remove(&checkpoints, "run");
+        }
         let lengths = mark.as_ref().map_or_else(|| vec![0; 3], |(_, mark)| mark.lengths.clone());
         let mut files = Vec::new();
         for (name, length) in APPENDED.iter().zip(lengths) {
@@ -368,25 +389,25 @@ mod tests {
     #[test]
     fn a_run_has_one_writer() {
         let folder = tempfile::tempdir().unwrap();
-        let first = RunFolder::open(folder.path(), "").unwrap();
-        let second = RunFolder::open(folder.path(), "").unwrap_err();
+        let first = RunFolder::open(folder.path(), "", &BTreeSet::new()).unwrap();
+        let second = RunFolder::open(folder.path(), "", &BTreeSet::new()).unwrap_err();
         assert!(second.to_string().contains("another process"), "{second}");
         drop(first);
-        assert!(RunFolder::open(folder.path(), "").is_ok());
+        assert!(RunFolder::open(folder.path(), "", &BTreeSet::new()).is_ok());
     }
 
     #[test]
     fn what_came_after_the_checkpoint_is_cut_off() {
         let folder = tempfile::tempdir().unwrap();
         let event = |round| RunEvent::Finished { round: Round(round) };
-        let (mut run, resumed) = RunFolder::open(folder.path(), "").unwrap();
+        let (mut run, resumed) = RunFolder::open(folder.path(), "", &BTreeSet::new()).unwrap();
         assert!(resumed.is_none());
         run.event(event(1)).unwrap();
         let totals = Totals { skipped: 1, refused: 2, timed_out: 3 };
         run.checkpoint(Round(1), &States::new(), &totals).unwrap();
         run.event(event(2)).unwrap();
         drop(run);
-        let (run, resumed) = RunFolder::open(folder.path(), "").unwrap();
+        let (run, resumed) = RunFolder::open(folder.path(), "", &BTreeSet::new()).unwrap();
         let resumed = resumed.unwrap();
         assert_eq!((resumed.round, resumed.totals), (Round(1), totals));
         drop(run);

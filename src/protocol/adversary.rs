@@ -16,7 +16,7 @@ use super::history::History;
 use super::worker::{Trainer, lost_state};
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
 use crate::aggregators::{Aggregator, Context};
-use crate::attacks::{Attack, Crafted, Knowledge, View};
+use crate::attacks::{Attack, AttackError, Crafted, Knowledge, View};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 use crate::seed::{Purpose, stream};
@@ -159,9 +159,10 @@ impl Adversary {
         if !active.is_empty() {
             let (own, losses) = self.train_own(round, model, &active, &mut state);
             let honest = self.hears_the_honest().then(|| honest_rows(heard, model.len()));
+            let known = honest.as_ref().unwrap_or(&own).nrows();
             let crafted =
-                self.run_attack(round, model, &active, own.view(), honest.as_ref(), &mut state)?;
-            let rows = match crafted {
+                self.run_attack(round, model, &active, own.view(), honest.as_ref(), &mut state);
+            let rows = match self.unless_starved(crafted, known)? {
                 Crafted::PerNode(rows) => rows,
                 Crafted::Silence => Array2::zeros((0, model.len())),
                 Crafted::PerEdge(_) => {
@@ -183,6 +184,25 @@ impl Adversary {
         }
         self.history.push(round, state);
         Ok(answers)
+    }
+
+    /// Sits out a round in which absences leave an attack too little to work on. One that has
+    /// too little when nobody is absent can never work, and says so.
+    fn unless_starved(
+        &self,
+        crafted: Result<Crafted, ProtocolError>,
+        known: usize,
+    ) -> Result<Crafted, ProtocolError> {
+        let AdversarySettings { honest, identities, .. } = &self.settings;
+        let all = if self.hears_the_honest() { honest.len() } else { identities.len() };
+        match crafted {
+            Err(ProtocolError::Attack { error: AttackError::TooFewKnown { .. }, .. })
+                if known < all =>
+            {
+                Ok(Crafted::Silence)
+            }
+            crafted => crafted,
+        }
     }
 
     /// What the active identities would have sent, where the attack wants to know.
@@ -293,7 +313,11 @@ impl Machine for Adversary {
                 }
                 self.speak()
             }
-            Event::Start => Ok(Vec::new()),
+            Event::Start => {
+                // Whatever was asked before is asked again, and must be answered only once.
+                self.round = None;
+                Ok(Vec::new())
+            }
             other => Err(ProtocolError::Unexpected {
                 machine: "an adversary",
                 event: format!("{other:?}").chars().take(120).collect(),
@@ -426,5 +450,28 @@ mod tests {
         restored.restore(&older).unwrap();
         restored.restore(&undisturbed.state()).unwrap();
         assert_eq!(said(&restored.step(train(0, 2)).unwrap()), second);
+    }
+
+    #[test]
+    fn it_answers_once_when_its_connection_begins_anew() {
+        let mut adversary = adversary("sign_flip", Knowledge::Omniscient, 0.0);
+        for event in [train(0, 1), train(1, 1), tapped(2, 1, 1.0), Event::Start] {
+            assert_eq!(said(&adversary.step(event).unwrap()), []);
+        }
+        for from in [2, 3] {
+            assert_eq!(said(&adversary.step(tapped(from, 1, 1.0)).unwrap()), []);
+        }
+        assert_eq!(said(&adversary.step(train(0, 1)).unwrap()), [(0, Some(-1.0))]);
+        assert_eq!(said(&adversary.step(train(1, 1)).unwrap()), [(1, Some(-1.0))]);
+    }
+
+    #[test]
+    fn absences_can_leave_it_nothing_to_say() {
+        let mut adversary = adversary("little_is_enough", Knowledge::Omniscient, 0.0);
+        adversary.step(train(0, 1)).unwrap();
+        adversary.step(tapped(2, 1, 1.0)).unwrap();
+        let silence = Message::Absent { round: Round(1) };
+        let actions = adversary.step(Event::Tapped { from: NodeId(3), message: silence }).unwrap();
+        assert_eq!(said(&actions), [(0, None)]);
     }
 }

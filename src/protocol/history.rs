@@ -2,13 +2,15 @@
 //!
 //! Whoever is killed and comes back may be asked for the last round once more, since its answer
 //! may have been lost on the way. So a machine keeps the state after its last round and the one
-//! before, and answers from the latter.
+//! before, and answers from the latter. What it was before the first round it always knows, so a
+//! run that begins anew finds everybody ready, whatever they remember of an earlier attempt.
 
 use crate::node::Round;
 
-/// States after the last round and after the one before.
+/// States after the last round and after the one before, and the one before the first.
 #[derive(Debug, Clone)]
 pub struct History<S> {
+    initial: S,
     older: Option<(Round, S)>,
     newest: (Round, S),
 }
@@ -16,11 +18,14 @@ pub struct History<S> {
 impl<S: Clone> History<S> {
     /// A history that begins before the first round.
     pub fn new(initial: S) -> Self {
-        History { older: None, newest: (Round(0), initial) }
+        History { older: None, newest: (Round(0), initial.clone()), initial }
     }
 
     /// The state that `round` starts from, if it is remembered.
     pub fn before(&self, round: Round) -> Option<&S> {
+        if round == Round(1) {
+            return Some(&self.initial);
+        }
         [Some(&self.newest), self.older.as_ref()]
             .into_iter()
             .flatten()
@@ -53,9 +58,30 @@ mod tests {
         history.push(Round(2), "two");
         assert_eq!(history.before(Round(3)), Some(&"two"));
         assert_eq!(history.before(Round(2)), Some(&"one"));
-        assert_eq!(history.before(Round(1)), None);
+        assert_eq!(history.before(Round(4)), None);
+        assert_eq!(history.before(Round(0)), None);
         history.push(Round(2), "two again");
         assert_eq!(history.before(Round(2)), Some(&"one"));
         assert_eq!(history.newest(), (Round(2), &"two again"));
+    }
+
+    #[test]
+    fn a_run_can_begin_anew_and_its_last_round_be_repeated_as_before() {
+        let mut history = History::new("start");
+        history.push(Round(40), "forty");
+        history.push(Round(41), "forty-one");
+        assert_eq!(history.before(Round(1)), Some(&"start"));
+        history.push(Round(1), "one");
+        history.push(Round(2), "two");
+        assert_eq!(history.before(Round(2)), Some(&"one"));
+        assert_eq!(history.before(Round(3)), Some(&"two"));
+        // A checkpoint may still hold a state of the earlier attempt beside one of this one.
+        let mut restored = History::new("start");
+        restored.push(Round(1), "one");
+        restored.push(Round(40), "forty");
+        assert_eq!(restored.before(Round(2)), Some(&"one"));
+        restored.push(Round(2), "two");
+        assert_eq!(restored.before(Round(2)), Some(&"one"));
+        assert_eq!(restored.before(Round(3)), Some(&"two"));
     }
 }

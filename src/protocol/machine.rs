@@ -10,7 +10,8 @@ use crate::node::{NodeId, Round};
 /// Something that happens to a machine.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// The run begins, or goes on after [`Machine::restore`].
+    /// The run begins, or goes on after [`Machine::restore`] or on new connections: what was
+    /// asked and not answered is asked again.
     Start,
     /// A message arrives. `to` tells a machine that speaks for several identities which is meant.
     Received {

@@ -45,7 +45,7 @@ pub struct Driver<'a> {
     stop: Arc<AtomicBool>,
     observer: &'a mut dyn Observer,
     tap: Wiretap,
-    colluders: Vec<NodeId>,
+    reading_along: BTreeSet<NodeId>,
     listener: Option<mpsc::Sender<Result<Tapped, Status>>>,
     tapped: Vec<(NodeId, Message)>,
     round: Round,
@@ -103,7 +103,7 @@ impl<'a> Driver<'a> {
             stop,
             observer,
             tap: Wiretap::new(cast),
-            colluders: cast.identities(Seat::Adversary),
+            reading_along: reading_along(cast),
             listener: None,
             tapped: Vec::new(),
             round: Round(0),
@@ -116,8 +116,8 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Runs until the last round is closed.
-    pub fn run(mut self) -> Result<(), RunError> {
+    /// Runs until the last round is closed; whoever is still there then waits to be told so.
+    pub fn run(mut self) -> Result<Parting, RunError> {
         let mut finished = self.step(Event::Start)?;
         while !finished {
             if self.stop.load(Ordering::Relaxed) {
@@ -133,18 +133,22 @@ impl<'a> Driver<'a> {
                 None => self.give_up_on_the_late(self.patience)?,
             };
         }
-        let finished = Envelope { body: Some(Body::Finished(Finished {})) };
-        for line in self.lines.values() {
-            // Who has left no room for it does not read.
-            let _ = line.outgoing.try_send(Ok(finished.clone()));
-        }
-        Ok(())
+        Ok(Parting { lines: self.lines })
+    }
+
+    /// The answers that can be late. Who reads along answers after the last of the others, and
+    /// is not late for as long as one of them is missing.
+    fn awaited(&self) -> impl Iterator<Item = (NodeId, Instant)> {
+        let others_owe = self.owed.keys().any(|node| !self.reading_along.contains(node));
+        let waits = move |node: &NodeId| others_owe && self.reading_along.contains(node);
+        let awaited = self.owed.iter().filter(move |(node, _)| !waits(node));
+        awaited.map(|(&node, owed)| (node, owed.since))
     }
 
     /// What happens next, if anything does before somebody is late.
     fn next_happening(&mut self) -> Option<Happening> {
         let now = Instant::now();
-        let late = self.owed.values().map(|owed| owed.since + self.patience).min();
+        let late = self.awaited().map(|(_, since)| since + self.patience).min();
         let wait = late.map_or(HEARTBEAT, |late| late.saturating_duration_since(now));
         let happenings = &mut self.happenings;
         let wait = wait.min(HEARTBEAT);
@@ -196,7 +200,7 @@ impl<'a> Driver<'a> {
         let restless = *comebacks > COMEBACKS_MAX;
         let over = if restless && !self.lost.contains(&node) { self.give_up(node)? } else { false };
         if self.lost.contains(&node) {
-            let gone = Status::failed_precondition(format!(
+            let gone = Status::aborted(format!(
                 "node {node} is absent from this run: it stayed away longer than {} s, or came \
                  more than {COMEBACKS_MAX} times in a round, or was refused {REFUSALS_MAX} times",
                 self.patience.as_secs()
@@ -216,9 +220,8 @@ impl<'a> Driver<'a> {
 
     fn give_up_on_the_late(&mut self, patience: Duration) -> Result<bool, RunError> {
         let now = Instant::now();
-        let late = |owed: &Owed| now.duration_since(owed.since) >= patience;
-        let late: Vec<NodeId> =
-            self.owed.iter().filter(|(_, owed)| late(owed)).map(|(&node, _)| node).collect();
+        let late = self.awaited().filter(|(_, since)| now.duration_since(*since) >= patience);
+        let late: Vec<NodeId> = late.map(|(node, _)| node).collect();
         for node in late {
             if self.give_up(node)? {
                 return Ok(true);
@@ -341,6 +344,11 @@ impl<'a> Driver<'a> {
         let Event::Tapped { from, message } = event else { return Ok(()) };
         self.tell(from, &message)?;
         self.tapped.push((from, message));
+        for node in &self.reading_along {
+            if let Some(owed) = self.owed.get_mut(node) {
+                owed.since = Instant::now();
+            }
+        }
         Ok(())
     }
 
@@ -352,7 +360,7 @@ impl<'a> Driver<'a> {
             .map(|envelope| Ok(Tapped { from: from.0, envelope: Some(envelope) }));
         if !send_all(listener, tapped) {
             self.listener = None;
-            for node in self.colluders.clone() {
+            for node in self.reading_along.clone() {
                 self.hang_up(node)?;
             }
         }
@@ -394,4 +402,30 @@ fn send_all<T>(
         }
     }
     true
+}
+
+/// The lines of a run that is over.
+///
+/// Participants forget their states when they hear of it: what the run came to must be kept
+/// before they are told.
+#[derive(Debug)]
+pub struct Parting {
+    lines: BTreeMap<NodeId, Line>,
+}
+
+impl Parting {
+    /// Tells everybody that the run is over.
+    pub fn tell(self) {
+        let finished = Envelope { body: Some(Body::Finished(Finished {})) };
+        for line in self.lines.values() {
+            // Who has left no room for it does not read.
+            let _ = line.outgoing.try_send(Ok(finished.clone()));
+        }
+    }
+}
+
+/// The identities that answer after they have read what the others send.
+fn reading_along(cast: &Cast) -> BTreeSet<NodeId> {
+    let identities = if cast.tapped { cast.identities(Seat::Adversary) } else { Vec::new() };
+    identities.into_iter().collect()
 }

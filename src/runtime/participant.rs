@@ -274,6 +274,9 @@ impl Participation {
             Ok(talk) => talk,
             Err(error) => return (Some(part), Err(error)),
         };
+        if let Err(error) = part.machine.step(Event::Start) {
+            return (Some(part), Err(Broken::fatal(format!("{}: {error}", self.seat))));
+        }
         while let Some(heard) = talk.heard.recv().await {
             let event = match heard {
                 Heard::Event(event) => event,
@@ -281,6 +284,15 @@ impl Participation {
                     let name = self.seat.to_string();
                     checkpoint::remove(&part.checkpoint, &name);
                     return (None, Ok(()));
+                }
+                Heard::ShownOut { identity, reason } => {
+                    tracing::warn!("{reason}");
+                    talk.outgoing.remove(&identity);
+                    if talk.outgoing.is_empty() {
+                        // There may be other runs, in which the seat is still wanted.
+                        return (None, Ok(()));
+                    }
+                    continue;
                 }
                 Heard::Broken(status) => return (Some(part), Err(broken(&status))),
             };
@@ -361,9 +373,10 @@ impl Talk {
     fn say(&self, actions: Vec<Action>) {
         for action in actions {
             if let Action::Send { from, message, .. } = action {
+                let Some(line) = self.outgoing.get(&from) else { continue };
                 for envelope in envelopes(&message) {
                     // A broken line is reported by the half that listens.
-                    let _ = self.outgoing[&from].send(envelope);
+                    let _ = line.send(envelope);
                 }
             }
         }
@@ -380,6 +393,7 @@ impl Drop for Talk {
 enum Heard {
     Event(Event),
     Finished,
+    ShownOut { identity: NodeId, reason: String },
     Broken(Status),
 }
 
@@ -402,6 +416,9 @@ async fn hear(
                 Err(reason) => Heard::Broken(nonsense(&reason)),
             },
             Ok(None) => Heard::Broken(Status::unavailable("the coordinator hung up")),
+            Err(status) if status.code() == Code::Aborted => {
+                Heard::ShownOut { identity, reason: status.message().to_owned() }
+            }
             Err(status) => Heard::Broken(status),
         };
         let last = !matches!(heard, Heard::Event(_));

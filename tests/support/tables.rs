@@ -1,4 +1,5 @@
 //! Compares what two runs of an experiment left behind: every column but the process ids.
+#![allow(unreachable_pub, reason = "a module of several programs")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,0 +1,145 @@
+//! The bits of whole runs, pinned: what changes them must raise `RESULTS_VERSION`.
+//!
+//! Matrix products choose their kernel by processor, so there is a pin for each type of
+//! processor that the project has met; on another one these tests say so and pass.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests start programs and read what they leave behind"
+)]
+
+mod support;
+
+use std::io::Write as _;
+
+use byzlab::RESULTS_VERSION;
+use byzlab::runtime::cpu_features;
+use support::Lab;
+
+/// What a run came to, by version of results, features of the processor, and name.
+struct Pin {
+    version: u32,
+    features: &'static [&'static str],
+    name: &'static str,
+    /// The digest of the last model.
+    model: &'static str,
+    /// The digest of `rounds.csv` without the run's own name.
+    rounds: &'static str,
+}
+
+const PINS: &[Pin] = &[
+    Pin {
+        version: 1,
+        features: &["avx2", "fma"],
+        name: "softmax",
+        model: "beb57f4de51b75fd053b9e35ae195d32dd559a025a94b32798044756f486e3d2",
+        rounds: "ce9be5c44bf9517750453cff64b42586677a284ce5781cfd383c840b1f0c91fa",
+    },
+    Pin {
+        version: 1,
+        features: &["avx2", "fma"],
+        name: "mlp",
+        model: "d66f7b7c57b70114cc4e41c0d90a39c653532a28297945d30d87e7c34147be1e",
+        rounds: "0116b0ba39f0722c993d8f8e4e098b6e16fe09d5e2c600ab758b0db402d73ada",
+    },
+    Pin {
+        version: 1,
+        features: &["avx2", "fma"],
+        name: "label_flip",
+        model: "cf0bc13c5e18e5afd93bbb971d9fea4026d98bdc9487bd03824beeb552327498",
+        rounds: "a53fa408bd07ef23ef71c5050c6703df2a91028e1eb12b6a8842ca5e4312f408",
+    },
+];
+
+fn config(model: &str, rule: &str, threat: &str) -> String {
+    format!(
+        r#"
+schema = 1
+name = "golden"
+seeds = [7]
+[data]
+set = {{ digits = {{ train = 500, test = 100 }} }}
+partition = {{ gamma_similarity = {{ gamma = 0.5 }} }}
+[{model}]
+[training]
+rounds = 10
+batch = 20
+learning_rate = 0.3
+momentum = 0.9
+local_steps = 2
+[system.central]
+workers = 9
+[aggregation]
+byzantine = 2
+{rule}
+[threat]
+corrupted = 2
+placement = "random"
+{threat}
+[faults]
+absences = 0.1
+[evaluation]
+every = 5
+"#
+    )
+}
+
+#[test]
+fn softmax_trimmed_mean_little_is_enough() {
+    let config =
+        config("model.softmax", "rule = \"trimmed_mean\"", "attack = \"little_is_enough\"");
+    assert_pinned("softmax", &config);
+}
+
+#[test]
+fn mlp_mixing_and_multi_krum_gaussian() {
+    let rule = "before = [\"nearest_neighbour_mixing\"]\nrule = \"multi_krum\"";
+    let model = "model.mlp]\nhidden = [16";
+    assert_pinned("mlp", &config(model, rule, "attack = \"gaussian\""));
+}
+
+#[test]
+fn softmax_median_label_flip() {
+    let threat = "poison = \"label_flip\"\nattack = \"none\"";
+    assert_pinned("label_flip", &config("model.softmax", "rule = \"median\"", threat));
+}
+
+fn assert_pinned(name: &str, config: &str) {
+    let lab = Lab::new(config);
+    lab.finish("out", &["--threads", "1"]);
+    let run = lab.only_run("out");
+    let model = run.summary()["final_digest"].as_str().unwrap().to_owned();
+    let rounds = digest_of_rounds(&run.path.join("rounds.csv"));
+    let features = cpu_features();
+    let came_to = format!(
+        "Pin {{\n    version: {RESULTS_VERSION},\n    features: &{features:?},\n    \
+         name: \"{name}\",\n    model: \"{model}\",\n    rounds: \"{rounds}\",\n}},"
+    );
+    let of_version = PINS.iter().filter(|pin| pin.version == RESULTS_VERSION && pin.name == name);
+    let pins: Vec<&Pin> = of_version.collect();
+    assert!(!pins.is_empty(), "version {RESULTS_VERSION} has no pin yet; add\n{came_to}");
+    let Some(pin) = pins.into_iter().find(|pin| *pin.features == *features) else {
+        let message =
+            format!("there is no pin for a processor like this one; it would be\n{came_to}\n");
+        let _ = std::io::stderr().write_all(message.as_bytes());
+        return;
+    };
+    assert!(
+        (pin.model, pin.rounds) == (&model, &rounds),
+        "the bits of a run have changed. If that is not meant, find out why. If it is, raise \
+         RESULTS_VERSION in src/lib.rs, and replace the pins:\n{came_to}"
+    );
+}
+
+/// The digest of all columns but the run's name, which depends on how a config is written out.
+fn digest_of_rounds(path: &std::path::Path) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(path).unwrap();
+    for record in reader.records() {
+        let record = record.unwrap();
+        let row: Vec<&str> = record.iter().skip(1).collect();
+        hasher.update(row.join(",").as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finalize().to_hex().to_string()
+}

@@ -1,0 +1,104 @@
+//! Runs in one process.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::Lab;
+use crate::{assert_undisturbed, config};
+
+const ROUNDS: u32 = 1500;
+
+/// Keeps a checkpoint after every round.
+const EVERY_ROUND: &[&str] = &["--threads", "1", "--checkpoint-seconds", "0"];
+
+#[test]
+fn a_killed_run_goes_on() {
+    let lab = Lab::new(&config(ROUNDS));
+    for rounds in [20, 300] {
+        let running = lab.start("killed", lab.run("out", EVERY_ROUND));
+        lab.only_run("out").wait_for_rounds(rounds);
+        running.kill();
+    }
+    let run = lab.only_run("out");
+    assert!(!run.path.join("DONE").exists());
+    lab.finish("out", EVERY_ROUND);
+    // Each part says where it went on; what came after its checkpoint is cut off with the rows.
+    let resumed = run.events_named("resumed");
+    assert_eq!(resumed.len(), 2, "{resumed:?}");
+    // The rows of a round are written a moment before its checkpoint.
+    assert!(resumed[0]["round"].as_u64() >= Some(19), "{resumed:?}");
+    assert!(resumed[1]["round"].as_u64() >= Some(299), "{resumed:?}");
+    assert!(!run.path.join("checkpoint").exists());
+    assert_undisturbed(&lab, "out");
+}
+
+#[test]
+fn a_run_killed_before_its_first_checkpoint_begins_anew() {
+    let lab = Lab::new(&config(ROUNDS));
+    let running = lab.start("killed", lab.run("out", &["--threads", "1"]));
+    let run = lab.only_run("out");
+    // Rows reach the disk when the buffer is full, long before the ten seconds of a checkpoint.
+    run.wait_for_rounds(20);
+    running.kill();
+    assert!(!run.path.join("checkpoint").exists());
+    lab.finish("out", &["--threads", "1"]);
+    assert!(run.events_named("resumed").is_empty());
+    assert_undisturbed(&lab, "out");
+}
+
+#[test]
+fn an_interrupted_run_stops_after_the_open_round_and_goes_on() {
+    let lab = Lab::new(&config(ROUNDS));
+    let running = lab.start("stopped", lab.run("out", EVERY_ROUND));
+    let run = lab.only_run("out");
+    run.wait_for_rounds(20);
+    crate::support::signal("INT", running.pid());
+    let ended = running.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.errors);
+    let message = "error: stopped with 0 of 1 cells done; the same command goes on from there";
+    assert!(ended.errors.contains(message), "{}", ended.errors);
+    let stopped = run.rounds_written();
+    assert!(stopped < ROUNDS as usize);
+    lab.finish("out", EVERY_ROUND);
+    assert_eq!(run.events_named("resumed")[0]["round"], stopped);
+    assert_undisturbed(&lab, "out");
+}
+
+#[test]
+fn a_torn_checkpoint_is_not_believed() {
+    let lab = Lab::new(&config(ROUNDS));
+    let running = lab.start("killed", lab.run("out", EVERY_ROUND));
+    let run = lab.only_run("out");
+    run.wait_for_rounds(50);
+    running.kill();
+    let paths = ["run.0", "run.1"].map(|name| run.path.join("checkpoint").join(name));
+    let newest = paths.iter().max_by_key(|path| round_of(path)).unwrap();
+    let older = paths.iter().map(|path| round_of(path)).min().unwrap();
+    let bytes = fs::read(newest).unwrap();
+    fs::write(newest, &bytes[..bytes.len() / 2]).unwrap();
+    lab.finish("out", EVERY_ROUND);
+    assert_eq!(run.events_named("resumed")[0]["round"], older);
+    assert_undisturbed(&lab, "out");
+}
+
+#[test]
+fn without_any_whole_checkpoint_a_run_begins_anew() {
+    let lab = Lab::new(&config(ROUNDS));
+    let running = lab.start("killed", lab.run("out", EVERY_ROUND));
+    let run = lab.only_run("out");
+    run.wait_for_rounds(50);
+    running.kill();
+    for name in ["run.0", "run.1"] {
+        fs::write(run.path.join("checkpoint").join(name), b"not a checkpoint").unwrap();
+    }
+    lab.finish("out", EVERY_ROUND);
+    assert!(run.events_named("resumed").is_empty());
+    assert_undisturbed(&lab, "out");
+}
+
+/// The round that a checkpoint's header names. One that the kill itself has torn has none, and
+/// is the newest.
+fn round_of(path: &Path) -> u32 {
+    let bytes = fs::read(path).unwrap();
+    bytes.get(8..12).map_or(u32::MAX, |round| u32::from_le_bytes(round.try_into().unwrap()))
+}
