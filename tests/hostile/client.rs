@@ -1,6 +1,7 @@
 //! A gRPC client that says whatever it is told to, in the name of whomever it likes.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BufMut, Bytes};
 use byzlab::RESULTS_VERSION;
@@ -21,7 +22,7 @@ use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::lab::{DEADLINE, Lab, VALUES};
 
@@ -104,9 +105,17 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    /// Opens a conversation as an identity of the lab.
+    /// Opens a conversation as an identity of the lab, once the run is open.
     pub(super) fn open(client: &Client, lab: &Lab, node: u32) -> Self {
-        client.converse(Body::Hello(hello(lab, node))).unwrap()
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match client.converse(Body::Hello(hello(lab, node))) {
+                Err(status) if status.code() == Code::NotFound && Instant::now() < deadline => {
+                    sleep(Duration::from_millis(20));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     /// Says this, and whether anybody still listens.
