@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::support::{Lab, Running, mnist, wait_for};
 use crate::{assert_undisturbed, config};
 
-const ROUNDS: u32 = 400;
+const ROUNDS: u32 = 300;
 
 /// A coordinator's address and how everybody is started.
 struct Apart {

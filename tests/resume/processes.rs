@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Lab, Running, is_alive, signal, wait_for};
 use crate::{assert_undisturbed, config};
 
-const ROUNDS: u32 = 400;
+const ROUNDS: u32 = 300;
 
 const REAL: &[&str] = &["--runtime", "processes"];
 
