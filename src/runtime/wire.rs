@@ -33,6 +33,9 @@ use proto::{Absent, Chunk, Envelope, Share, Train};
 /// The most bytes of a vector in one envelope.
 pub const CHUNK: usize = 256 * 1024;
 
+/// What a chunk counts at least while chunks are dropped, in bytes.
+const CHUNK_COST: usize = 1024;
+
 /// The most bytes of one envelope that a coordinator takes in. It holds the unfinished envelopes
 /// of all streams of all connections, so this is well below gRPC's own limit.
 pub const ENVELOPE_MAX: usize = 2 * CHUNK;
@@ -109,8 +112,8 @@ fn from_little_endian(bytes: &[u8]) -> Array1<f32> {
 pub struct Assembler {
     values: usize,
     pending: Option<Pending>,
-    /// While the chunks of a refused message are dropped: how many bytes of them still may be
-    /// without another word. An honest sender that got something wrong has no more than that.
+    /// While the chunks of a refused message are dropped: how many bytes of them may still come
+    /// before they are refused in their turn.
     dropping: Option<usize>,
 }
 
@@ -128,8 +131,8 @@ impl Assembler {
 
     /// Takes one envelope in; a message comes out with its last part.
     ///
-    /// What is wrong is said once per message: the chunks of a refused one are dropped, and each
-    /// is refused once they are more than any message of this run has.
+    /// What is wrong is said once per message: the chunks of a refused one are dropped, until
+    /// they are more than any message of this run has. Then each of them is refused.
     pub fn take(&mut self, envelope: Envelope) -> Result<Option<Message>, Reason> {
         match envelope.body {
             Some(Body::Chunk(chunk)) => self.take_chunk(&chunk),
@@ -146,7 +149,7 @@ impl Assembler {
     /// Refuses a message, and drops the rest of it.
     fn refuse(&mut self, reason: Reason) -> Result<Option<Message>, Reason> {
         self.pending = None;
-        self.dropping = Some(self.whole());
+        self.dropping = Some(self.whole() + CHUNK);
         Err(reason)
     }
 
@@ -173,8 +176,8 @@ impl Assembler {
 
     fn take_chunk(&mut self, chunk: &Chunk) -> Result<Option<Message>, Reason> {
         if let Some(left) = self.dropping {
-            // Even an empty chunk costs something.
-            let left = left.checked_sub(chunk.data.len().max(1));
+            // Many small chunks, or empty ones, are a flood as well.
+            let left = left.checked_sub(chunk.data.len().max(CHUNK_COST));
             self.dropping = Some(left.unwrap_or(0));
             return left
                 .map(|_| None)
@@ -276,11 +279,10 @@ mod tests {
         };
         let mut assembler = Assembler::new(10);
         assert!(assembler.take(chunk(4)).is_err());
-        // One message's worth is dropped, also byte by byte or by nothing at all.
-        assert_eq!(assembler.take(chunk(20)), Ok(None));
-        for _ in 0..10 {
-            assert_eq!(assembler.take(chunk(1)), Ok(None));
-            assert_eq!(assembler.take(chunk(0)), Ok(None));
+        // One message's worth and a chunk are dropped, small chunks at a price.
+        assert_eq!(assembler.take(chunk(CHUNK + 40 - 3 * CHUNK_COST)), Ok(None));
+        for bytes in [0, 1, CHUNK_COST] {
+            assert_eq!(assembler.take(chunk(bytes)), Ok(None));
         }
         for bytes in [0, 1, 64] {
             assert!(matches!(assembler.take(chunk(bytes)), Err(Reason::Malformed(_))));
