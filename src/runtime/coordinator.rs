@@ -95,7 +95,7 @@ impl<'a> Driver<'a> {
         let DriverSettings { node, happenings, handle, patience, stop } = settings;
         Driver {
             node,
-            others: cast.voices.len() - 1,
+            others: cast.voices.keys().filter(|&&other| other != node).count(),
             machine,
             happenings,
             handle,

@@ -1,19 +1,22 @@
 //! Peers that say too little: nothing at all, half of a message, the same hello again and again.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use byzlab::runtime::wire::proto::Hello;
 use byzlab::runtime::wire::proto::envelope::Body;
 
 use super::client::{Client, Talk, absent, chunk, header, hello, share};
+use super::frames::Socket;
 use super::lab::{Lab, VALUES, until};
 
 #[test]
-fn who_falls_silent_is_lost_and_the_others_go_on() {
+fn who_falls_silent_is_lost_and_the_last_one_goes_on() {
     let mut lab = Lab::start(5, 4, 4.0);
     lab.worker(0);
-    lab.worker(1);
     let client = Client::new(&lab);
-    // One says hello and nothing else, one stops half-way through its update, and one answers
-    // the wrong round, which is no answer.
+    // One never comes, one says hello and nothing else, one stops half-way through its update,
+    // and one answers the wrong round, which is no answer.
     let mut silent = Talk::open(&client, &lab, 2);
     let mut stalled = Talk::open(&client, &lab, 3);
     let mut wrong = Talk::open(&client, &lab, 4);
@@ -23,14 +26,9 @@ fn who_falls_silent_is_lost_and_the_others_go_on() {
     for talk in [&mut silent, &mut stalled, &mut wrong] {
         assert!(!talk.ended().unwrap(), "the line is closed before the run is over");
     }
-    let mut late = Talk::open(&client, &lab, 3);
-    // The run may be over before it is told so.
-    if let Err(status) = late.ended() {
-        assert!(status.message().contains("node 3 is absent from this run"), "{status}");
-    }
     let outcome = lab.finish();
-    outcome.took_all_of(&[0, 1]);
-    for node in [2, 3, 4] {
+    outcome.took_all_of(&[0]);
+    for node in [1, 2, 3, 4] {
         assert_eq!(outcome.node(1, node).0, "lost");
         assert_eq!(outcome.node(4, node), ("lost", 0));
         assert!(outcome.has("lost", node));
@@ -43,7 +41,7 @@ fn who_falls_silent_is_lost_and_the_others_go_on() {
 
 #[test]
 fn who_comes_again_and_again_does_not_hold_up_the_run() {
-    let mut lab = Lab::start(3, 3, 4.0);
+    let mut lab = Lab::start(4, 3, 6.0);
     lab.worker(0);
     lab.worker(1);
     let client = Client::new(&lab);
@@ -51,6 +49,11 @@ fn who_comes_again_and_again_does_not_hold_up_the_run() {
         client.converse(Body::Hello(hello(&lab, 2))).ok()?.refused()
     });
     assert!(refused.message().contains("node 2 is absent from this run"), "{refused}");
+    let mut patient = Talk::open(&client, &lab, 3);
+    for round in 1..=3 {
+        assert_eq!(patient.asked(), round);
+        patient.say(absent(round));
+    }
     let outcome = lab.finish();
     outcome.took_all_of(&[0, 1]);
     assert!(outcome.has("lost", 2));
@@ -102,4 +105,37 @@ fn an_adversary_that_does_not_read_its_wiretap_is_hung_up_on() {
     assert!(rounds < ROUNDS, "it would have been sent everything");
     outcome.took_all_of(&[1, 2]);
     assert!(outcome.has("left", 0) && outcome.has("lost", 0));
+}
+
+#[test]
+fn who_never_ends_its_hello_is_shown_out() {
+    let mut lab = Lab::start(3, 2, 8.0);
+    lab.worker(0);
+    lab.worker(1);
+    let client = Client::new(&lab);
+    let mut talk = Talk::open(&client, &lab, 2);
+    assert_eq!(talk.asked(), 1);
+    // Strangers: one opens a conversation and is silent, one drips the first bytes of a hello.
+    let mut silent = Socket::call(lab.address);
+    let mut slow = Socket::call(lab.address);
+    slow.data(&[0, 0, 0, 0, 90]);
+    let began = Instant::now();
+    // Who is known may stay, but its second conversation gets no further either.
+    let status = std::thread::scope(|scope| {
+        let second = scope.spawn(|| client.converse(Vec::<Body>::new()).err().unwrap());
+        while slow.data(&[0x0a]) {
+            sleep(Duration::from_millis(50));
+        }
+        assert!(silent.closed(Duration::from_secs(5)));
+        second.join().unwrap()
+    });
+    assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+    assert_eq!(status.message(), "a conversation begins with a hello");
+    talk.say(absent(1));
+    assert_eq!(talk.asked(), 2);
+    talk.say(absent(2));
+    let outcome = lab.finish();
+    outcome.took_all_of(&[0, 1]);
+    assert_eq!(outcome.node(2, 2), ("absent", 0));
+    assert!(outcome.strangers() >= 3, "{}", outcome.strangers());
 }
