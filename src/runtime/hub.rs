@@ -206,7 +206,8 @@ impl Hub {
             ));
         }
         (plan != self.plan.as_bytes()).then(|| {
-            let theirs: String = plan.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let digits = |byte: &u8| format!("{byte:02x}");
+            let theirs = plan.iter().take(8).map(digits).collect::<Vec<_>>().concat();
             let ours = &self.plan.to_string()[..16];
             format!(
                 "node {node} has another plan than the coordinator (digest {theirs} here, {ours} \

@@ -39,8 +39,8 @@ pub struct Office {
 }
 
 impl Office {
-    /// Listens at `address`; port 0 takes any free port. Who has not introduced itself after half of
-    /// `patience` is shown out.
+    /// Listens at `address`; port 0 takes any free port. Who has not introduced itself after half
+    /// of `patience` is shown out.
     pub fn open(
         address: &str,
         plan: Digest,

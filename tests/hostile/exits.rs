@@ -14,8 +14,8 @@ fn a_worker_with_another_plan_is_told_what_to_do() {
     let mut stray = Process::start(lab.worker_command(2, lab.address, &other));
     assert_eq!(stray.end().code(), Some(1));
     let heard = stray.heard();
-    let digest = |bytes: &[u8]| bytes[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let ours: String = digest(&lab.plan);
+    let digits = |byte: &u8| format!("{byte:02x}");
+    let ours = lab.plan[..8].iter().map(digits).collect::<Vec<_>>().concat();
     assert!(heard.contains("node 2 has another plan than the coordinator"), "{heard}");
     assert!(heard.contains(&format!("{ours} there")), "{heard}");
     assert!(heard.contains("give both the same config, --set and --seeds"), "{heard}");
