@@ -94,8 +94,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Everybody inside, in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Crowd {
+    /// How many strangers there may be.
+    room: usize,
     arrivals: u64,
     inside: BTreeMap<u64, Inside>,
 }
@@ -113,11 +115,20 @@ enum Who {
     Known(NodeId),
 }
 
+impl Default for Crowd {
+    fn default() -> Self {
+        Crowd { room: STRANGERS_MAX, arrivals: 0, inside: BTreeMap::new() }
+    }
+}
+
 impl Crowd {
+    fn strangers(&self) -> usize {
+        self.inside.values().filter(|inside| inside.is_stranger()).count()
+    }
+
     /// Lets a stranger in, in place of another one if there are too many.
     fn enter(&mut self, address: IpAddr) -> (u64, oneshot::Receiver<()>) {
-        let strangers = self.inside.values().filter(|inside| inside.is_stranger()).count();
-        if strangers >= STRANGERS_MAX {
+        if self.strangers() >= self.room {
             self.make_room();
         }
         let (stays, out) = oneshot::channel();
@@ -126,6 +137,15 @@ impl Crowd {
         let who = Who::Stranger(address);
         self.inside.insert(arrival, Inside { who, _stays: stays });
         (arrival, out)
+    }
+
+    /// Shows out half of the strangers, and has room for no more than the rest from now on: what
+    /// the system has run out of is needed for the runs' files as well.
+    fn shrink(&mut self) {
+        self.room = (self.strangers() / 2).max(1);
+        while self.strangers() > self.room {
+            self.make_room();
+        }
     }
 
     /// Shows out the stranger who came first from the address that most strangers are from.
@@ -239,10 +259,10 @@ impl Stream for Door {
                     return Poll::Ready(Some(Ok(self.admit(stream, address))));
                 }
                 // Passed on, this would close the door for good. Most likely there are too many
-                // open files, so a stranger has to go.
+                // open files, so strangers have to go.
                 Err(error) => {
                     self.strangers.count(None, &format!("cannot be let in: {error}"));
-                    locked(&self.crowd).make_room();
+                    locked(&self.crowd).shrink();
                     self.pause = Some(Box::pin(sleep(PAUSE)));
                 }
             }
@@ -381,6 +401,20 @@ mod tests {
         crowd.enter(address(2));
         assert!(is_out(&mut second) && !is_out(&mut alone));
         assert!(!rest.iter_mut().any(is_out));
+    }
+
+    #[test]
+    fn a_system_that_runs_out_costs_half_of_the_strangers_and_their_room() {
+        let mut crowd = Crowd::default();
+        let mut outs: Vec<_> = (0..40).map(|_| crowd.enter(address(1)).1).collect();
+        crowd.shrink();
+        assert_eq!(outs.iter_mut().filter_map(|out| is_out(out).then_some(())).count(), 20);
+        crowd.enter(address(2));
+        assert_eq!(crowd.strangers(), 20);
+        for _ in 0..10 {
+            crowd.shrink();
+        }
+        assert_eq!((crowd.strangers(), crowd.room), (1, 1));
     }
 
     #[test]

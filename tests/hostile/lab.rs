@@ -242,6 +242,13 @@ impl Lab {
         runs.remove(0)
     }
 
+    /// Whether the run's files are open.
+    #[cfg(unix)]
+    pub(super) fn has_begun(&self) -> bool {
+        let runs = std::fs::read_dir(self.path("out/runs")).into_iter().flatten();
+        runs.flatten().any(|run| run.path().join("events.jsonl").exists())
+    }
+
     /// How many rounds are closed and on disk.
     pub(super) fn closed(&self) -> usize {
         let rows = std::fs::read_to_string(self.run().join("rounds.csv")).unwrap_or_default();

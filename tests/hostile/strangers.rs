@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::frames::{PREFACE, SETTINGS, Socket, frame};
-use super::lab::Lab;
+use super::lab::{Lab, until};
 
 /// Bytes with no sense in them, always the same ones.
 fn noise(length: usize) -> Vec<u8> {
@@ -80,6 +80,7 @@ fn a_crowd_that_says_nothing_keeps_no_worker_out() {
 #[test]
 fn a_coordinator_without_files_to_open_shows_strangers_out() {
     let mut lab = Lab::with_files(3, 3, 30.0, 64);
+    until("the run has opened its files", || lab.has_begun().then_some(()));
     let _crowd: Vec<Socket> = (0..100).map(|_| Socket::connect(lab.address)).collect();
     for node in 0..3 {
         lab.worker(node);
