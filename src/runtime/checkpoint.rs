@@ -30,12 +30,12 @@ pub fn write<S: Serialize>(
     fs::create_dir_all(folder).map_err(|error| RunError::file(folder, error))?;
     let content = postcard::to_allocvec(state).expect("plain data encodes");
     let path = slot(folder, name, round.0 % 2);
-    let mut bytes = Vec::with_capacity(HEADER + content.len());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&round.0.to_le_bytes());
-    bytes.extend_from_slice(&digest(round, &content));
-    bytes.extend_from_slice(&content);
-    let written = fs::File::create(&path).and_then(|mut file| file.write_all(&bytes));
+    let mut header = Vec::with_capacity(HEADER);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&round.0.to_le_bytes());
+    header.extend_from_slice(&digest(round, &content));
+    let written = fs::File::create(&path)
+        .and_then(|mut file| file.write_all(&header).and_then(|()| file.write_all(&content)));
     written.map_err(|error| RunError::file(&path, error))
 }
 

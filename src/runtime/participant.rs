@@ -422,7 +422,8 @@ fn root(error: &dyn std::error::Error) -> String {
 pub fn attend(participation: Participation, lifeline: bool) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(4)
+        // One for standard input, one for the machines: each thread more keeps memory of its own.
+        .max_blocking_threads(2)
         .build()
         .map_err(|error| RunError::Network(format!("no runtime to be had: {error}")))?;
     let ended = runtime.block_on(async {
