@@ -6,7 +6,6 @@ mod little_is_enough;
 mod moments;
 mod sign_flip;
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
@@ -15,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, ConfigError};
+use crate::graph::Graph;
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 
@@ -37,6 +37,12 @@ pub trait Attack: Debug + Send + Sync {
     /// Whether it reads what its own identities would have sent, given this knowledge; where it
     /// does not, nobody computes that.
     fn uses_own(&self, knowledge: Knowledge) -> bool;
+
+    /// Whether it speaks to one peer at a time, about that peer's neighbourhood: it reads
+    /// [`View::victim`] and cannot be crafted without.
+    fn directed(&self) -> bool {
+        false
+    }
 
     /// Whether it can be crafted at all by an adversary with this knowledge, when nobody is
     /// missing: asked before a run.
@@ -107,6 +113,39 @@ pub struct View<'a> {
     pub corrupted: usize,
     /// The server's rule, for those who know it.
     pub defence: Option<&'a Defence<'a>>,
+    /// The one node that this is to be sent to, where each receiver can be told another lie: a
+    /// peer among its neighbours. All vectors of the view are models then, not updates, and
+    /// `honest` holds the victim's own model and those of its honest neighbours, in node order.
+    pub victim: Option<Victim<'a>>,
+}
+
+/// A peer that its corrupted neighbours speak to.
+#[derive(Debug, Clone, Copy)]
+pub struct Victim<'a> {
+    /// Who it is.
+    pub node: NodeId,
+    /// Its model in this round, which it is about to mix with those of its neighbours, length `d`.
+    pub model: ArrayView1<'a, f32>,
+    /// The weight of its own model in its row of the mixing matrix.
+    pub own_weight: f64,
+    /// Its honest neighbours, ascending.
+    pub neighbours: &'a [NodeId],
+    /// Their models of this round, one row each, shape `[neighbours, d]`.
+    pub models: ArrayView2<'a, f32>,
+    /// Their weights in its row of the mixing matrix.
+    pub weights: &'a [f64],
+    /// How many of its neighbours are corrupted, `b`; at least one.
+    pub liars: usize,
+    /// The weights of these in its row, summed.
+    pub liar_weight: f64,
+    /// All honest nodes, ascending; the victim is one of them.
+    pub honest: &'a [NodeId],
+    /// The models of this round of all honest nodes, one row each, shape `[honest, d]`.
+    pub everyone: ArrayView2<'a, f32>,
+    /// The graph among the honest, whose node `k` is `honest[k]`.
+    pub graph: &'a Graph,
+    /// How many rounds the run has.
+    pub rounds: u32,
 }
 
 impl View<'_> {
@@ -132,10 +171,8 @@ impl Debug for View<'_> {
 /// What the adversary sends.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Crafted {
-    /// One row per identity, the same to every receiver, shape `[identities, d]`.
+    /// One row per identity, shape `[identities, d]`.
     PerNode(Array2<f32>),
-    /// Another vector to every receiver: equivocation. Keys are (sender, receiver).
-    PerEdge(BTreeMap<(NodeId, NodeId), Array1<f32>>),
     /// Nothing: every identity announces its absence.
     Silence,
 }
@@ -172,6 +209,12 @@ pub enum AttackError {
         needed: usize,
         /// What it has.
         got: usize,
+    },
+    /// It speaks to a peer about its neighbourhood, and there is no peer.
+    #[error("{attack} tells each peer another lie, so it needs peers: use it in system `gossip`")]
+    NoVictim {
+        /// The attack's name.
+        attack: &'static str,
     },
     /// The formula for the size of its shift gives nothing to send.
     #[error(
@@ -244,6 +287,7 @@ pub(crate) mod tests {
             participants,
             corrupted,
             defence: None,
+            victim: None,
         };
         let mut rng = run_stream(1, Purpose::Attack);
         match attack.craft(&view, &mut Memory::default(), &mut rng)? {

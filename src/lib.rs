@@ -72,6 +72,7 @@ pub const RESULTS_VERSION: u32 = 1;
 // 0 vocabulary
 pub mod catalog;
 pub mod dataset;
+pub mod graph;
 pub mod kernels;
 pub mod memory;
 pub mod node;

@@ -48,11 +48,12 @@ fn send(name: &str, parameters: &BTreeMap<String, f64>, honest: &Array2<f32>) ->
         participants: honest.nrows() + 1,
         corrupted: 1,
         defence: None,
+        victim: None,
     };
     let mut rng = run_stream(1, Purpose::Attack);
     match attack.craft(&view, &mut Memory::default(), &mut rng).unwrap() {
         Crafted::PerNode(rows) => rows.row(0).to_owned(),
-        other => panic!("expected one row, got {other:?}"),
+        Crafted::Silence => panic!("expected one row, got silence"),
     }
 }
 

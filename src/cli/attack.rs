@@ -105,14 +105,11 @@ fn craft(
         participants: honest.nrows() + corrupted,
         corrupted,
         defence: None,
+        victim: None,
     };
     let mut rng = run_stream(arguments.seed, Purpose::Attack);
     match attack.value.craft(&view, &mut Memory::default(), &mut rng)? {
         Crafted::PerNode(rows) => Ok(rows),
-        Crafted::PerEdge(_) => Err(Usage(format!(
-            "{} sends another vector to every receiver: run it in an experiment",
-            attack.name
-        ))),
         Crafted::Silence => Err(Usage(format!("{} sends nothing", attack.name))),
     }
 }

@@ -165,12 +165,6 @@ impl Adversary {
             let rows = match self.unless_starved(crafted, known)? {
                 Crafted::PerNode(rows) => rows,
                 Crafted::Silence => Array2::zeros((0, model.len())),
-                Crafted::PerEdge(_) => {
-                    return Err(ProtocolError::Unexpected {
-                        machine: "an adversary with one receiver",
-                        event: "an attack that tells every receiver something else".to_owned(),
-                    });
-                }
             };
             for (row, identity) in rows.rows().into_iter().zip(&active) {
                 let message = Message::Share {
@@ -269,6 +263,7 @@ impl Adversary {
             participants: self.settings.participants,
             corrupted: self.settings.corrupted,
             defence: if knows_rule { Some(&defence) } else { None },
+            victim: None,
         };
         let mut rng = stream(seed, Purpose::Attack, round, self.settings.identities[0]);
         self.settings

@@ -4,8 +4,8 @@ use super::tree::{code, expect_none, files, read};
 
 /// Modules of one layer, the lowest first. Those of the vocabulary may use each other; elsewhere
 /// a module uses what lies below it and itself.
-const LAYERS: [&[&str]; 10] = [
-    &["catalog", "dataset", "kernels", "memory", "node", "seed", "vector"],
+const LAYERS: [&[&str]; 11] = [
+    &["catalog", "dataset", "graph", "kernels", "memory", "node", "seed", "vector"],
     &[
         "aggregators",
         "attacks",
@@ -13,23 +13,32 @@ const LAYERS: [&[&str]; 10] = [
         "metrics",
         "models",
         "partitions",
+        "peer_rules",
         "poisons",
         "preaggregators",
+        "sampling",
         "threats",
+        "topologies",
     ],
-    &["like", "training"],
+    &["ledger", "like", "training"],
     &["protocol"],
     &["systems"],
     &["runtime"],
     &["experiment"],
+    &["analyses"],
     &["report"],
     &["cli"],
     &["main"],
 ];
 
 /// Catalogs that may use others.
-const BETWEEN_CATALOGS: [(&str, &str); 3] =
-    [("preaggregators", "aggregators"), ("threats", "attacks"), ("threats", "poisons")];
+const BETWEEN_CATALOGS: [(&str, &str); 5] = [
+    ("peer_rules", "aggregators"),
+    ("preaggregators", "aggregators"),
+    ("threats", "attacks"),
+    ("threats", "poisons"),
+    ("threats", "topologies"),
+];
 
 /// All that reports may read besides the vocabulary: stored events and metrics.
 const READ_BY_REPORTS: [&str; 3] = ["metrics", "experiment::event", "experiment::store"];
