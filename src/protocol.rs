@@ -18,6 +18,6 @@ pub mod server;
 pub mod worker;
 
 pub use admission::{Reason, Refusal};
-pub use machine::{Action, Event, Machine, MachineState, ProtocolError};
-pub use message::Message;
-pub use record::{Outcome, RoundRecord, SenderRecord};
+pub use machine::{Action, Event, Machine, MachineState, ProtocolError, Timer};
+pub use message::{Claims, Message};
+pub use record::{Outcome, Own, RoundRecord, SenderRecord};

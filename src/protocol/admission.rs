@@ -45,7 +45,7 @@ pub enum Reason {
         /// The first such position.
         position: usize,
     },
-    /// A kind of message that only a server sends.
+    /// A kind of message that this sender has no business to send.
     WrongKind,
     /// The transport could not make a message of what came.
     Malformed(String),
@@ -82,7 +82,7 @@ impl fmt::Display for Reason {
             Reason::NotFinite { position } => {
                 write!(formatter, "value {position} is not a finite number")
             }
-            Reason::WrongKind => write!(formatter, "only a server may say this"),
+            Reason::WrongKind => write!(formatter, "not this sender's to say"),
             Reason::Malformed(what) => write!(formatter, "malformed: {what}"),
             Reason::Denied(what) => write!(formatter, "denied: {what}"),
         }

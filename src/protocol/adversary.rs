@@ -313,10 +313,7 @@ impl Machine for Adversary {
                 self.round = None;
                 Ok(Vec::new())
             }
-            other => Err(ProtocolError::Unexpected {
-                machine: "an adversary",
-                event: format!("{other:?}").chars().take(120).collect(),
-            }),
+            other => Err(ProtocolError::unexpected("an adversary", &other)),
         }
     }
 

@@ -42,6 +42,25 @@ pub enum Event {
         /// The node that stays away.
         node: NodeId,
     },
+    /// The round that the machine has recorded is kept: it may begin the next one. Only machines
+    /// of a system without a coordinator are told.
+    Proceed,
+    /// A time that the machine asked for is over.
+    Expired {
+        /// Which one.
+        timer: Timer,
+    },
+}
+
+/// A time that a machine waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// Whose it is.
+    pub node: NodeId,
+    /// The round that it was set in.
+    pub round: Round,
+    /// Tells it from others of that round.
+    pub name: u64,
 }
 
 /// Something that a machine wants done.
@@ -60,6 +79,13 @@ pub enum Action {
     Refuse(Refusal),
     /// Keep what a round came to.
     Record(RoundRecord),
+    /// Say when this time is over.
+    Wait {
+        /// Which time.
+        timer: Timer,
+        /// How long, in milliseconds; virtual ones in a simulation.
+        milliseconds: u64,
+    },
     /// The run is over.
     Finish,
 }
@@ -68,6 +94,11 @@ pub enum Action {
 pub trait Machine: Send {
     /// Takes in one event and says what is to be done, in this order.
     fn step(&mut self, event: Event) -> Result<Vec<Action>, ProtocolError>;
+
+    /// Whom it waits for: those who would be lost if they stayed silent.
+    fn awaits(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
 
     /// What the machine must know to go on after the last round it has finished.
     fn state(&self) -> MachineState;
@@ -98,6 +129,14 @@ impl MachineState {
         postcard::from_bytes(&self.bytes).map_err(|error| ProtocolError::State {
             message: format!("state of round {} does not decode: {error}", self.round),
         })
+    }
+}
+
+impl ProtocolError {
+    /// The error of a machine that was handed what it can never be sent.
+    pub fn unexpected(machine: &'static str, event: &Event) -> Self {
+        let event = format!("{event:?}").chars().take(120).collect();
+        ProtocolError::Unexpected { machine, event }
     }
 }
 

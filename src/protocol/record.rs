@@ -1,20 +1,24 @@
-//! What a round came to, as the server saw it.
+//! What a round came to, as one node saw it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::node::{NodeId, Round};
 use crate::vector::{Digest, Shared};
 
-/// One closed round of one server.
+/// One closed round of one node: of the server, or of every node that holds a model of its own.
 #[derive(Debug, Clone)]
 pub struct RoundRecord {
+    /// Whose round it was.
+    pub node: NodeId,
     /// The round.
     pub round: Round,
     /// The model after it.
     pub model: Shared,
     /// The digest of that model.
     pub digest: Digest,
-    /// One entry per identity of the roster, in its order.
+    /// What the node itself had to share, where it trains.
+    pub own: Option<Own>,
+    /// One entry per identity that was expected to share with this node, ascending.
     pub senders: Vec<SenderRecord>,
     /// Why the rule refused and the model stayed, if it did.
     pub skipped: Option<String>,
@@ -32,6 +36,15 @@ impl RoundRecord {
     pub fn refusals(&self) -> u32 {
         self.senders.iter().map(|sender| sender.refusals).sum()
     }
+}
+
+/// What a node that trains contributed to its round.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Own {
+    /// Whether it had anything to share.
+    pub outcome: Outcome,
+    /// The mean loss of its local steps.
+    pub loss: Option<f32>,
 }
 
 /// What one identity did in a round.

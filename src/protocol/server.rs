@@ -128,7 +128,6 @@ impl Server {
             return Err(Reason::Twice);
         }
         match message {
-            Message::Train { .. } => Err(Reason::WrongKind),
             Message::Absent { .. } => {
                 self.answers.insert(from, Answer::Absent);
                 Ok(())
@@ -142,6 +141,7 @@ impl Server {
                 self.answers.insert(from, answer);
                 admitted
             }
+            _ => Err(Reason::WrongKind),
         }
     }
 
@@ -157,9 +157,11 @@ impl Server {
         };
         self.closed = self.open();
         let record = RoundRecord {
+            node: self.settings.node,
             round: self.closed,
             model: Arc::clone(&self.model),
             digest: Digest::of(as_slice(&self.model)),
+            own: None,
             senders: self.sender_records(&answers, &weights),
             skipped,
             timed_out: self.timed_out,
@@ -275,10 +277,7 @@ impl Machine for Server {
                 }
                 Ok(self.answered(from, Err(reason)))
             }
-            Event::Tapped { .. } => Err(ProtocolError::Unexpected {
-                machine: "a server",
-                event: "a tapped message".to_owned(),
-            }),
+            other => Err(ProtocolError::unexpected("a server", &other)),
         }
     }
 

@@ -81,10 +81,7 @@ impl Machine for Worker {
                 let message = self.answer(round, &model)?;
                 Ok(vec![Action::Send { from: to, to: from, message }])
             }
-            other => Err(ProtocolError::Unexpected {
-                machine: "a worker",
-                event: format!("{other:?}").chars().take(120).collect(),
-            }),
+            other => Err(ProtocolError::unexpected("a worker", &other)),
         }
     }
 

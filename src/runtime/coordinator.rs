@@ -276,6 +276,8 @@ impl<'a> Driver<'a> {
                         return Err(RunError::Interrupted);
                     }
                 },
+                // A server waits for its workers, and the patience of this driver ends that.
+                Action::Wait { .. } => {}
                 Action::Finish => finished = true,
             }
         }

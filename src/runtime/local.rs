@@ -65,6 +65,8 @@ pub fn run(
                                 return Err(RunError::Interrupted);
                             }
                         }
+                        // Who serves others waits for them, not for a clock.
+                        Action::Wait { .. } => {}
                         Action::Finish => finished |= matches!(seat, Seat::Node(_)),
                     }
                 }

@@ -11,9 +11,9 @@ use ndarray::Array1;
 use prost::Message as _;
 use prost::encoding::encoded_len_varint;
 
-use crate::node::Round;
+use crate::node::{NodeId, Round};
 use crate::protocol::{Message, Reason};
-use crate::vector::{Shared, as_slice};
+use crate::vector::{Digest, Shared, as_slice};
 
 /// Generated from `proto/byzlab/v1/federation.proto`.
 #[allow(
@@ -28,7 +28,10 @@ pub mod proto {
 }
 
 use proto::envelope::Body;
-use proto::{Absent, Chunk, Envelope, Share, Train};
+use proto::{
+    Absent, Ballot, Block, Chunk, Claim, Claims, Copy, Envelope, Fetch, Model, Settled, Share,
+    Train,
+};
 
 /// The most bytes of a vector in one envelope.
 pub const CHUNK: usize = 256 * 1024;
@@ -72,7 +75,41 @@ fn header(message: &Message) -> (Body, Option<&Shared>) {
             let share = Share { round: round.0, values, loss: *loss, samples: *samples };
             (Body::Share(share), Some(update))
         }
-        Message::Absent { round } => (Body::Absent(Absent { round: round.0 }), None),
+        Message::Model { round, model, degree } => {
+            let values = model.len() as u64;
+            (Body::Model(Model { round: round.0, values, degree: *degree }), Some(model))
+        }
+        Message::Copy { round, sender, update, loss, samples } => {
+            let (values, sender) = (update.len() as u64, sender.0);
+            let copy =
+                Copy { round: round.0, values, sender, loss: *loss, samples: *samples };
+            (Body::Copy(copy), Some(update))
+        }
+        other => (short(other), None),
+    }
+}
+
+/// A message without a vector.
+fn short(message: &Message) -> Body {
+    let round = message.round().0;
+    match message {
+        Message::Claims { claims, .. } => {
+            let claim = |(sender, digest): &(NodeId, Option<Digest>)| Claim {
+                sender: sender.0,
+                digest: digest.map_or_else(Vec::new, |digest| digest.as_bytes().to_vec()),
+            };
+            Body::Claims(Claims { round, claims: claims.iter().map(claim).collect() })
+        }
+        Message::Fetch { sender, .. } => Body::Fetch(Fetch { round, sender: sender.0 }),
+        Message::Settled { .. } => Body::Settled(Settled { round }),
+        Message::Ballot { ballot, .. } => {
+            Body::Ballot(Ballot { round, ballot: ballot.to_vec() })
+        }
+        Message::Block { block, .. } => {
+            Body::Block(Block { round, block: block.to_vec() })
+        }
+        Message::Absent { .. } => Body::Absent(Absent { round }),
+        _ => unreachable!("messages with vectors have headers of their own"),
     }
 }
 
@@ -161,10 +198,9 @@ impl Assembler {
         let promised = match &header {
             Body::Train(train) => train.values,
             Body::Share(share) => share.values,
-            Body::Absent(absent) => {
-                return Ok(Some(Message::Absent { round: Round(absent.round) }));
-            }
-            _ => return Err(malformed("a message that has no place in a round")),
+            Body::Model(model) => model.values,
+            Body::Copy(copy) => copy.values,
+            short => return whole(short).map(Some),
         };
         if promised != self.values as u64 {
             return self.refuse(Reason::Length { expected: self.values, got: promised });
@@ -209,9 +245,54 @@ impl Assembler {
                 loss: share.loss,
                 samples: share.samples,
             },
+            Body::Model(model) => Message::Model {
+                round: Round(model.round),
+                model: vector,
+                degree: model.degree,
+            },
+            Body::Copy(copy) => Message::Copy {
+                round: Round(copy.round),
+                sender: NodeId(copy.sender),
+                update: vector,
+                loss: copy.loss,
+                samples: copy.samples,
+            },
             _ => unreachable!("only messages with vectors wait for chunks"),
         }))
     }
+}
+
+/// A message that is whole with its header.
+fn whole(header: &Body) -> Result<Message, Reason> {
+    Ok(match header {
+        Body::Absent(absent) => Message::Absent { round: Round(absent.round) },
+        Body::Settled(settled) => Message::Settled { round: Round(settled.round) },
+        Body::Fetch(fetch) => {
+            Message::Fetch { round: Round(fetch.round), sender: NodeId(fetch.sender) }
+        }
+        Body::Claims(Claims { round, claims }) => {
+            let claims = claims.iter().map(claim).collect::<Result<_, Reason>>()?;
+            Message::Claims { round: Round(*round), claims: Arc::new(claims) }
+        }
+        Body::Ballot(Ballot { round, ballot }) => {
+            Message::Ballot { round: Round(*round), ballot: ballot.as_slice().into() }
+        }
+        Body::Block(Block { round, block }) => {
+            Message::Block { round: Round(*round), block: block.as_slice().into() }
+        }
+        _ => return Err(malformed("a message that has no place in a round")),
+    })
+}
+
+fn claim(claim: &Claim) -> Result<(NodeId, Option<Digest>), Reason> {
+    let digest = match claim.digest.as_slice() {
+        [] => None,
+        bytes => Some(
+            Digest::from_bytes(bytes)
+                .ok_or_else(|| malformed("a digest that has not 32 bytes"))?,
+        ),
+    };
+    Ok((NodeId(claim.sender), digest))
 }
 
 fn malformed(what: &str) -> Reason {
@@ -240,6 +321,29 @@ mod tests {
             share(65_536),
             Message::Train { round: Round(1), model },
             Message::Absent { round: Round(7) },
+            Message::Model {
+                round: Round(2),
+                model: Arc::new(Array1::from_elem(300, -2.5f32)),
+                degree: 16,
+            },
+            Message::Copy {
+                round: Round(3),
+                sender: NodeId(4),
+                update: Arc::new(Array1::from_elem(70_000, 0.25f32)),
+                loss: 0.5,
+                samples: 12,
+            },
+            Message::Claims {
+                round: Round(4),
+                claims: Arc::new(vec![
+                    (NodeId(0), Some(Digest::of(&[1.0]))),
+                    (NodeId(900), None),
+                ]),
+            },
+            Message::Fetch { round: Round(5), sender: NodeId(0) },
+            Message::Settled { round: Round(6) },
+            Message::Ballot { round: Round(7), ballot: [1, 2, 3].as_slice().into() },
+            Message::Block { round: Round(8), block: vec![9; 1000].into() },
         ];
         for message in messages {
             let envelopes = envelopes(&message);

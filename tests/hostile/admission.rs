@@ -112,7 +112,7 @@ const OFFENCES: [Offence; 17] = [
         },
         outcome: "shared",
         refused: 1,
-        told: "only a server may say this",
+        told: "not this sender's to say",
     },
     Offence {
         words: |_, _| vec![Body::Finished(Finished {}).into()],
