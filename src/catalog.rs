@@ -3,6 +3,8 @@
 //! `list`, `explain`, the README's tables, the schema, the messages for wrong names and the
 //! conformance tests all read these lists. A new member is one new file and two adjacent lines.
 
+mod nested;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+pub use nested::Nested;
 
 /// What is wrong with a value that a user wrote, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

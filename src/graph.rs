@@ -126,6 +126,11 @@ impl Graph {
         components
     }
 
+    /// Temporary.
+    pub fn betweenness(&self) -> Vec<f64> {
+        self.nodes().map(|node| self.degree(node) as f64).collect()
+    }
+
     /// The Metropolis-Hastings weight of an edge, `1 / (1 + max(degree, degree))`.
     ///
     /// With the rest on the diagonal, the mixing matrix is symmetric and its rows sum to 1.

@@ -83,12 +83,15 @@ pub mod vector;
 pub mod aggregators;
 pub mod attacks;
 pub mod datasets;
+pub mod downfalls;
 pub mod metrics;
 pub mod models;
 pub mod partitions;
+pub mod peer_rules;
 pub mod poisons;
 pub mod preaggregators;
 pub mod threats;
+pub mod topologies;
 
 // 2 protocol
 pub mod like;

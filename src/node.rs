@@ -59,6 +59,13 @@ impl Roster {
         Roster((0..count as u32).map(NodeId).collect())
     }
 
+    /// These identities.
+    pub fn of(mut nodes: Vec<NodeId>) -> Self {
+        nodes.sort_unstable();
+        nodes.dedup();
+        Roster(nodes)
+    }
+
     /// The identities in ascending order.
     pub fn ids(&self) -> &[NodeId] {
         &self.0

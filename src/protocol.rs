@@ -12,9 +12,13 @@ pub mod adversary;
 pub mod fault;
 pub mod history;
 pub mod machine;
+pub mod meetings;
+pub mod mesh_adversary;
 pub mod message;
+pub mod peer;
 pub mod record;
 pub mod server;
+pub mod turncoat;
 pub mod worker;
 
 pub use admission::{Reason, Refusal};

@@ -30,6 +30,7 @@ pub mod fetch;
 pub mod files;
 pub mod hub;
 pub mod local;
+pub mod lockstep;
 pub mod npy;
 pub mod office;
 pub mod participant;

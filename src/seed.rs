@@ -29,6 +29,10 @@ pub enum Purpose {
     Aggregation = 7,
     /// Who is absent in a round by plan.
     Absence = 8,
+    /// Which samples a peer judges its neighbours' models by.
+    Screening = 10,
+    /// Who meets whom.
+    Meeting = 11,
 }
 
 /// The stream of `purpose` for one round and one node.

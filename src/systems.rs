@@ -2,35 +2,129 @@
 //!
 //! The same data, model, threat and budget run on systems that differ only in how they are
 //! decentralized. Workers are nodes `0..workers`; the parts that a system adds follow.
+//!
+//! A system is what the user chose; wired for one run it is a [`Wiring`], which knows who talks to
+//! whom and makes the machines.
 
+mod alone;
 mod central;
+mod gossip;
+mod oracle;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::aggregators::Aggregator;
-use crate::catalog::Catalog;
+use crate::aggregators::{AggregateError, Aggregator};
+use crate::catalog::{Catalog, ConfigError};
+use crate::graph::Graph;
 use crate::node::{NodeId, Roster};
+use crate::peer_rules::{Local, PeerRule};
 use crate::protocol::Machine;
+use crate::protocol::fault::Faults;
+use crate::protocol::meetings::Meetings;
+use crate::protocol::mesh_adversary::Defence;
+use crate::protocol::worker::Trainer;
 use crate::vector::Shared;
 
 /// All systems.
-pub static CATALOG: Catalog<dyn System> = Catalog { kind: "system", entries: &[&central::ENTRY] };
+pub static CATALOG: Catalog<dyn System> = Catalog {
+    kind: "system",
+    entries: &[&alone::ENTRY, &oracle::ENTRY, &central::ENTRY, &gossip::ENTRY],
+};
 
 /// A degree of decentralization.
 pub trait System: Debug + Send + Sync {
     /// How many workers hold data.
     fn workers(&self) -> usize;
 
+    /// What tables call it: `central`, `gossip:ring`.
+    fn label(&self) -> String;
+
+    /// The declared number of liars wherever models or updates are combined, where the system has
+    /// its own; else the aggregation's.
+    fn byzantine(&self) -> Option<usize> {
+        None
+    }
+
+    /// Which rules it can use.
+    fn takes(&self) -> Takes;
+
+    /// Whether a run may begin although more of some node's neighbours are corrupted than its rule
+    /// tolerates.
+    fn allows_overload(&self) -> bool {
+        false
+    }
+
+    /// Wires it for one run.
+    fn wire(&self, occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError>;
+}
+
+/// The rules that a system can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// Aggregation rules.
+    Rules,
+    /// Aggregation rules and peer rules.
+    PeerRules,
+    /// None: it ignores what is configured.
+    Nothing,
+}
+
+/// The run that a system is wired for.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion {
+    /// The run's seed.
+    pub seed: u64,
+    /// How many rounds there are.
+    pub rounds: u32,
+    /// Whether parts of the system may fall: then the system must not rest on a coordinator.
+    pub parts_fall: bool,
+}
+
+/// A system that is wired for one run.
+pub trait Wiring: Debug + Send + Sync {
     /// The nodes that the system adds to the workers, in ascending order.
-    fn parts(&self) -> Vec<Part>;
+    fn parts(&self) -> Vec<Part> {
+        Vec::new()
+    }
 
-    /// How many rows a rule sees in a round in which nobody is missing.
-    fn rows(&self) -> usize;
+    /// Whether one server asks and all others answer; elsewhere everybody talks to its links.
+    fn coordinated(&self) -> bool {
+        false
+    }
 
-    /// The machine of one of [`parts`](System::parts).
-    fn machine(&self, part: &Part, setting: &Setting) -> Box<dyn Machine>;
+    /// Everybody who talks to `node` in any round, ascending.
+    fn links(&self, node: NodeId) -> Vec<NodeId>;
+
+    /// Who meets whom, where workers are peers.
+    fn meetings(&self) -> Option<Arc<dyn Meetings>> {
+        None
+    }
+
+    /// The graph of the first round, where workers are peers.
+    fn graph(&self) -> Option<Arc<Graph>> {
+        None
+    }
+
+    /// Whether this rule can do what it has to wherever it is used.
+    fn admits(&self, defence: &Defence, byzantine: usize) -> Result<(), AggregateError>;
+
+    /// The nodes by what their fall is worth to an attacker, the most valuable first.
+    fn valuable(&self) -> Vec<NodeId>;
+
+    /// How many messages follow one after another in a round, each of which waits for the one
+    /// before.
+    fn steps(&self) -> u32;
+
+    /// The honest machine of `node`; workers have a trainer.
+    fn machine(
+        &self,
+        node: NodeId,
+        setting: &Setting,
+        trainer: Option<Trainer>,
+    ) -> Box<dyn Machine>;
 }
 
 /// A node that serves the workers.
@@ -38,17 +132,17 @@ pub trait System: Debug + Send + Sync {
 pub struct Part {
     /// Its identity.
     pub node: NodeId,
-    /// What it is: `server`.
+    /// What it is: `server`, `replica`, `bridge`.
     pub role: &'static str,
 }
 
-/// What a run hands to every part of its system.
+/// What a run hands to every machine of its system.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// Who is expected to share in every round.
+    /// All workers.
     pub roster: Roster,
-    /// The rule, with its pre-aggregators.
-    pub rule: Arc<dyn Aggregator>,
+    /// What becomes of many updates, or of a peer's model and those of its neighbours.
+    pub defence: Defence,
     /// The declared number of byzantine senders.
     pub byzantine: usize,
     /// How many rounds there are.
@@ -57,8 +151,51 @@ pub struct Setting {
     pub learning_rate: f32,
     /// The run's seed.
     pub seed: u64,
+    /// The run's identity, from which the keys of a ledger are derived.
+    pub run_id: String,
     /// Where the model's last layer stands.
     pub head: Range<usize>,
     /// The model before the first round.
     pub initial: Shared,
+    /// The planned absences.
+    pub faults: Faults,
+    /// The honest workers, for those that are oracles.
+    pub honest: Arc<BTreeSet<NodeId>>,
+}
+
+impl Setting {
+    /// The rule over rows of updates.
+    ///
+    /// # Panics
+    /// If a peer rule was chosen: plans are checked before.
+    pub fn rule(&self) -> Arc<dyn Aggregator> {
+        match &self.defence {
+            Defence::Rule(rule) => Arc::clone(rule),
+            Defence::Peer(_) => panic!("a peer rule was planned where there are no peers"),
+        }
+    }
+
+    /// The rule of a peer; an aggregation rule is applied to its own model and its neighbours'.
+    pub fn peer_rule(&self) -> Arc<dyn PeerRule> {
+        peer_rule(&self.defence)
+    }
+}
+
+/// The rule of a peer; an aggregation rule is applied to its own model and its neighbours'.
+pub fn peer_rule(defence: &Defence) -> Arc<dyn PeerRule> {
+    match defence {
+        Defence::Rule(rule) => Arc::new(Local { rule: Arc::clone(rule) }),
+        Defence::Peer(rule) => Arc::clone(rule),
+    }
+}
+
+/// The most workers that a system takes.
+const WORKERS_MAX: usize = 100_000;
+
+/// Checks how many workers a system is to have.
+fn checked_workers(workers: usize) -> Result<(), ConfigError> {
+    if (1..=WORKERS_MAX).contains(&workers) {
+        return Ok(());
+    }
+    Err(ConfigError::new(format!("`workers` is {workers}, it must be 1 to {WORKERS_MAX}")))
 }

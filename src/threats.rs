@@ -14,6 +14,7 @@ use rand::Rng;
 
 use crate::attacks::{Attack, Knowledge};
 use crate::catalog::{Catalog, ConfigError};
+use crate::downfalls::Fall;
 use crate::node::NodeId;
 use crate::poisons::Poison;
 
@@ -43,6 +44,14 @@ pub struct Threat {
     pub attack: Option<Arc<dyn Attack>>,
     /// What is done to their data first.
     pub poison: Option<Arc<dyn Poison>>,
+    /// Whether every receiver is told another lie.
+    pub equivocates: bool,
+    /// Whether corrupted peers say that they have no neighbours.
+    pub understates_degree: bool,
+    /// What becomes of parts of the system.
+    pub fall: Option<Fall>,
+    /// Which parts, or workers that are parts, ascending.
+    pub fallen: Vec<NodeId>,
 }
 
 impl Threat {

@@ -172,6 +172,20 @@ pub fn local_update(
     (Update { vector, loss }, WorkerState { velocity })
 }
 
+/// The mean loss of a model on a batch that is drawn from a shard.
+pub fn batch_loss(
+    model: &dyn Model,
+    parameters: ArrayView1<'_, f32>,
+    shard: &Samples,
+    batch: usize,
+    rng: &mut dyn Rng,
+) -> f32 {
+    let mut batches = Batches::new(shard, batch);
+    let batch = batches.draw(rng);
+    let scores = model.scores(parameters, batch.inputs);
+    metrics::evaluate(&Facts { scores: scores.view(), labels: batch.labels }).loss as f32
+}
+
 /// Draws batches from a shard into one buffer.
 struct Batches<'a> {
     shard: &'a Samples,

@@ -7,8 +7,8 @@ use super::print;
 use super::usage::Usage;
 use crate::catalog::{Catalog, did_you_mean};
 use crate::{
-    aggregators, attacks, datasets, like, metrics, models, partitions, poisons, preaggregators,
-    systems, threats,
+    aggregators, attacks, datasets, downfalls, like, metrics, models, partitions, poisons,
+    preaggregators, systems, threats,
 };
 
 /// Lists the members of all catalogs, or of one kind.
@@ -52,6 +52,7 @@ pub fn shelves() -> Vec<Shelf> {
         shelf(&preaggregators::CATALOG),
         shelf(&attacks::CATALOG),
         shelf(&poisons::CATALOG),
+        shelf(&downfalls::CATALOG),
         shelf(&threats::CATALOG),
         shelf(&datasets::CATALOG),
         shelf(&partitions::CATALOG),

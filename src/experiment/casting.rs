@@ -5,25 +5,39 @@ use std::sync::Arc;
 
 use super::data::{LoadError, Provider};
 use super::plan::Plan;
-use crate::aggregators::Aggregator;
+use crate::attacks::Attack;
 use crate::node::NodeId;
 use crate::protocol::Machine;
 use crate::protocol::adversary::{Adversary, AdversarySettings};
-use crate::protocol::worker::{Trainer, Worker};
+use crate::protocol::mesh_adversary::{Defence, MeshAdversary, MeshAdversarySettings};
+use crate::protocol::turncoat::Turncoat;
+use crate::protocol::worker::Trainer;
 use crate::runtime::Seat;
+use crate::systems::peer_rule;
 
 /// The machine of a seat: a part of the system, an honest worker, or an adversary.
 pub fn machine(plan: &Plan, seat: Seat, data: &Provider) -> Result<Box<dyn Machine>, LoadError> {
     let Seat::Node(node) = seat else {
         return adversary(plan, plan.threat.corrupted.clone(), data);
     };
-    if let Some(part) = plan.system.value.parts().into_iter().find(|part| part.node == node) {
-        return Ok(plan.system.value.machine(&part, &plan.setting()));
-    }
     if plan.threat.corrupts(node) && plan.threat.attack.is_some() {
         return adversary(plan, vec![node], data);
     }
-    Ok(Box::new(Worker::new(trainer(plan, node, data)?, plan.faults)))
+    let machine = honest(plan, node, data)?;
+    let fall = plan.threat.fall.filter(|_| plan.threat.fallen.contains(&node));
+    Ok(match fall {
+        Some(fall) => Box::new(Turncoat::new(node, machine, fall, plan.wiring.links(node))),
+        None => machine,
+    })
+}
+
+/// The machine that a node has if nobody has corrupted it.
+fn honest(plan: &Plan, node: NodeId, data: &Provider) -> Result<Box<dyn Machine>, LoadError> {
+    let trainer = match plan.roster().contains(node) {
+        true => Some(trainer(plan, node, data)?),
+        false => None,
+    };
+    Ok(plan.wiring.machine(node, &plan.setting(), trainer))
 }
 
 fn trainer(plan: &Plan, node: NodeId, data: &Provider) -> Result<Trainer, LoadError> {
@@ -42,6 +56,9 @@ fn adversary(
     data: &Provider,
 ) -> Result<Box<dyn Machine>, LoadError> {
     let attack = plan.threat.attack.clone().expect("only an attack needs an adversary");
+    if !plan.wiring.coordinated() {
+        return mesh_adversary(plan, &identities, attack, data);
+    }
     let knowledge = plan.threat.knowledge;
     let split = data.split(plan)?;
     let samples = identities.iter().map(|&node| (node, split[node.index()].len() as u64)).collect();
@@ -51,6 +68,10 @@ fn adversary(
             trainers.insert(node, trainer(plan, node, data)?);
         }
     }
+    let defence = match &plan.rule {
+        Defence::Rule(rule) => Some((Arc::clone(rule), plan.byzantine)),
+        Defence::Peer(_) => None,
+    };
     Ok(Box::new(Adversary::new(AdversarySettings {
         identities,
         knowledge,
@@ -61,7 +82,40 @@ fn adversary(
         faults: plan.faults,
         participants: plan.roster().len(),
         corrupted: plan.threat.corrupted.len(),
-        defence: Some((Arc::new(plan.rule.clone()) as Arc<dyn Aggregator>, plan.byzantine)),
+        defence,
         seed: plan.seed,
     })))
+}
+
+fn mesh_adversary(
+    plan: &Plan,
+    identities: &[NodeId],
+    attack: Arc<dyn Attack>,
+    data: &Provider,
+) -> Result<Box<dyn Machine>, LoadError> {
+    let mut inner = BTreeMap::new();
+    for &node in identities {
+        inner.insert(node, honest(plan, node, data)?);
+    }
+    let peers = plan.wiring.meetings();
+    let defence = match peers {
+        Some(_) => Defence::Peer(peer_rule(&plan.rule)),
+        None => plan.rule.clone(),
+    };
+    let settings = MeshAdversarySettings {
+        knowledge: plan.threat.knowledge,
+        attack,
+        equivocates: plan.threat.equivocates,
+        honest: plan.honest().into_iter().collect(),
+        participants: plan.roster().len(),
+        corrupted: plan.threat.corrupted.len(),
+        meetings: peers,
+        understates_degree: plan.threat.understates_degree,
+        defence,
+        byzantine: plan.byzantine,
+        rounds: plan.rounds,
+        seed: plan.seed,
+        initial: plan.initial(),
+    };
+    Ok(Box::new(MeshAdversary::new(settings, inner)))
 }

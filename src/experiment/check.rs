@@ -34,6 +34,11 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
         check.range("training.dampening", dampening, damps, "from 0 to 1");
     }
 
+    let (latency, bandwidth) = (config.network.latency, config.network.bandwidth);
+    check.range("network.latency", latency, latency >= 0.0 && latency.is_finite(), "0 or more");
+    let carries = bandwidth > 0.0 && bandwidth.is_finite();
+    check.range("network.bandwidth", bandwidth, carries, "above 0");
+
     check.either("aggregation.rule", "aggregation.like");
     check.either("aggregation.before", "aggregation.like");
     check.either("threat.attack", "threat.like");

@@ -43,13 +43,18 @@ pub(super) const KEYS: &[&str] = &[
     "threat.attack",
     "threat.like",
     "threat.poison",
+    "threat.equivocate",
+    "threat.understate_degree",
+    "threat.downfall",
     "faults.absences",
+    "network.latency",
+    "network.bandwidth",
     "evaluation.every",
 ];
 
 /// The tables that hold such keys.
 pub(super) const SECTIONS: &[&str] =
-    &["data", "training", "aggregation", "threat", "faults", "evaluation"];
+    &["data", "training", "aggregation", "threat", "faults", "network", "evaluation"];
 
 /// The keys that name one member of a catalog; its parameters can be reached by longer keys.
 pub(super) const CHOICES: &[&str] = &[
@@ -61,6 +66,7 @@ pub(super) const CHOICES: &[&str] = &[
     "threat.placement",
     "threat.attack",
     "threat.poison",
+    "threat.downfall",
 ];
 
 /// A byzlab experiment: which rule, in which system, against which attack, on which data.
@@ -101,6 +107,9 @@ pub struct Config {
     /// What fails without any malice. Default: nothing.
     #[serde(default)]
     pub faults: Faults,
+    /// The network that virtual time is told for. Default: 50 ms and 12.5 MB/s.
+    #[serde(default)]
+    pub network: Network,
     /// When the model is tested.
     #[serde(default)]
     pub evaluation: Evaluation,
@@ -214,6 +223,19 @@ pub struct Threat {
     #[serde(default, deserialize_with = "later")]
     #[schemars(schema_with = "schema::poison")]
     pub poison: Option<Choice>,
+    /// Whether corrupted nodes tell every receiver another lie. Default: attacks that speak to one
+    /// peer at a time do, others do not.
+    #[serde(default)]
+    pub equivocate: Option<bool>,
+    /// Whether corrupted peers say that they have no neighbours, which buys them the largest
+    /// weight in a mixing matrix of Metropolis and Hastings. Default: false.
+    #[serde(default)]
+    pub understate_degree: bool,
+    /// What becomes of the parts of the system that the attacker brings down or takes over.
+    /// Default: `none`.
+    #[serde(default, deserialize_with = "later")]
+    #[schemars(schema_with = "schema::downfall")]
+    pub downfall: Option<Choice>,
 }
 
 /// Trouble that nobody intends.
@@ -225,6 +247,23 @@ pub struct Faults {
     #[serde(default)]
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub absences: f64,
+}
+
+/// The lines between nodes, for virtual time.
+///
+/// A round takes as many latencies as it has messages that wait for each other, and the time in
+/// which the busiest node sends and receives its bytes. Training takes no virtual time.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// From one node to another, in milliseconds: 0 or more. Default: 50.
+    #[serde(default = "fifty")]
+    #[schemars(range(min = 0))]
+    pub latency: f64,
+    /// What a node sends and receives, in megabytes a second: above 0. Default: 12.5.
+    #[serde(default = "hundred_megabit")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub bandwidth: f64,
 }
 
 /// The tests on data that nobody trains on.
@@ -247,7 +286,16 @@ impl Default for Threat {
             attack: None,
             like: None,
             poison: None,
+            equivocate: None,
+            understate_degree: false,
+            downfall: None,
         }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network { latency: fifty(), bandwidth: hundred_megabit() }
     }
 }
 
@@ -263,6 +311,14 @@ fn first_seed() -> Vec<u64> {
 
 fn one() -> u32 {
     1
+}
+
+fn fifty() -> f64 {
+    50.0
+}
+
+fn hundred_megabit() -> f64 {
+    12.5
 }
 
 fn ten() -> u32 {

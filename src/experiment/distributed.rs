@@ -45,7 +45,7 @@ pub fn seats(cells: &[Cell]) -> BTreeSet<Seat> {
 /// whose numbers may be those of workers in other cells.
 fn spoken(plan: &Plan) -> Cast {
     let mut cast = plan.cast();
-    for part in plan.system.value.parts() {
+    for part in plan.wiring.parts() {
         cast.voices.remove(&part.node);
     }
     cast
@@ -153,7 +153,7 @@ fn coordinate_one(
     let run_id = plan.run_id();
     let test = data.test(plan)?;
     let cast = spoken(plan);
-    let part = plan.system.value.parts().into_iter().next().ok_or_else(|| {
+    let part = plan.wiring.parts().into_iter().next().ok_or_else(|| {
         RunError::Network(format!("system {} has no server to coordinate", plan.labels.system))
     })?;
     let seat = Seat::Node(part.node);

@@ -4,6 +4,7 @@
 //! refuses it refuses before anything runs, with the place in the file.
 
 mod aggregation;
+mod exposure;
 mod threat;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,19 +13,20 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::aggregation::{aggregation, tolerable};
+use self::exposure::exposed;
 use self::threat::planned_threat;
-use super::config::{self, Config};
+use super::config::{self, Config, Network};
 use crate::RESULTS_VERSION;
 use crate::catalog::{Choice, ConfigError, Member};
 use crate::datasets::{self, Dataset};
 use crate::models::{self, Architecture, Model};
 use crate::node::{NodeId, Roster};
 use crate::partitions::{self, Partition};
-use crate::preaggregators::Chain;
 use crate::protocol::fault::Faults;
+use crate::protocol::mesh_adversary::Defence;
 use crate::runtime::{Cast, Seat};
 use crate::seed::{Purpose, run_stream};
-use crate::systems::{self, Setting, System};
+use crate::systems::{self, Occasion, Setting, System, Wiring};
 use crate::threats::Threat;
 use crate::training::Training;
 use crate::vector::{Digest, Shared};
@@ -48,14 +50,18 @@ pub struct Plan {
     pub model: Arc<dyn Model>,
     /// The degree of decentralization.
     pub system: Member<dyn System>,
-    /// The rule with its pre-aggregators.
-    pub rule: Chain,
-    /// The declared number of byzantine senders.
+    /// The system, wired for this seed.
+    pub wiring: Arc<dyn Wiring>,
+    /// The rule with its pre-aggregators, or the rule of peers.
+    pub rule: Defence,
+    /// The declared number of byzantine senders, wherever something is combined.
     pub byzantine: usize,
     /// What the honest are up against.
     pub threat: Threat,
     /// Planned faults.
     pub faults: Faults,
+    /// The network that virtual time is told for.
+    pub network: Network,
     /// How workers train.
     pub training: Training,
     /// How many rounds there are.
@@ -67,12 +73,14 @@ pub struct Plan {
 /// Short names of a cell's parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
-    /// `central`.
+    /// `central`, `gossip:ring`.
     pub system: String,
     /// `krum`, or `nearest_neighbour_mixing+trimmed_mean`.
     pub rule: String,
     /// `inner_product`, or `none`.
     pub attack: String,
+    /// `crash`, or `none`.
+    pub downfall: String,
     /// `iid`.
     pub partition: String,
 }
@@ -92,9 +100,13 @@ impl Plan {
             }
             _ => None,
         };
-        let threat = system
-            .as_ref()
-            .and_then(|system| problems.keep(planned_threat(config, system.value.workers(), seed)));
+        let wiring = system.as_ref().and_then(|system| problems.keep(wired(config, system, seed)));
+        let threat = match (&system, &wiring) {
+            (Some(system), Some(wiring)) => {
+                problems.keep(planned_threat(config, &*system.value, &**wiring, seed))
+            }
+            _ => None,
+        };
         if let (Some(threat), Some(dataset)) = (&threat, &dataset)
             && let Some(poison) = &threat.threat.poison
         {
@@ -105,8 +117,15 @@ impl Plan {
         if let (Some(system), Some(dataset)) = (&system, &dataset) {
             problems.keep(enough_samples(config, &*system.value, &*dataset.value));
         }
-        if let (Some(system), Some(aggregation)) = (&system, &aggregation) {
-            problems.keep(tolerable(config, &*system.value, &aggregation.chain));
+        if let (Some(system), Some(wiring), Some(aggregation)) = (&system, &wiring, &aggregation) {
+            let tolerated = tolerable(config, &*system.value, &**wiring, &aggregation.rule);
+            if problems.keep(tolerated).is_some()
+                && let Some(threat) = &threat
+            {
+                let rule = &aggregation.rule;
+                let exposed = exposed(config, &*system.value, &**wiring, rule, &threat.threat);
+                problems.keep(exposed);
+            }
         }
         problems.end()?;
         let missing = "a part that was not built left a problem behind";
@@ -115,9 +134,10 @@ impl Plan {
         let threat = threat.expect(missing);
         let training = settings(&config.training);
         let labels = Labels {
-            system: system.name.to_owned(),
+            system: system.value.label(),
             rule: aggregation.label.clone(),
             attack: threat.label,
+            downfall: threat.downfall,
             partition: partition.name.to_owned(),
         };
         let resolved = json!({
@@ -133,7 +153,9 @@ impl Plan {
             "threat": threat.resolved,
             "faults": { "absences": config.faults.absences },
             "evaluation": { "every": config.evaluation.every },
+            "network": resolved_network(&config.network),
         });
+        let byzantine = system.value.byzantine().unwrap_or(config.aggregation.byzantine);
         Ok(Plan {
             name: config.name.clone(),
             seed,
@@ -143,10 +165,12 @@ impl Plan {
             partition,
             model: model.expect(missing),
             system,
-            rule: aggregation.chain,
-            byzantine: config.aggregation.byzantine,
+            wiring: wiring.expect(missing),
+            rule: aggregation.rule,
+            byzantine,
             threat: threat.threat,
             faults: Faults { seed, absences: config.faults.absences },
+            network: config.network.clone(),
             training,
             rounds: config.training.rounds,
             evaluate_every: config.evaluation.every,
@@ -188,30 +212,34 @@ impl Plan {
             let colluder = self.threat.corrupts(node) && self.threat.colludes();
             voices.insert(node, if colluder { Seat::Adversary } else { Seat::Node(node) });
         }
-        for part in self.system.value.parts() {
+        for part in self.wiring.parts() {
             voices.insert(part.node, Seat::Node(part.node));
         }
         Cast { voices, honest: self.honest(), tapped: self.threat.taps() }
     }
 
-    /// The workers that are not corrupted.
+    /// The workers that are neither corrupted nor fallen.
     pub fn honest(&self) -> BTreeSet<NodeId> {
         let roster = self.roster();
+        let fell = |node: &NodeId| self.threat.fallen.contains(node);
         let honest = roster.ids().iter().filter(|node| !self.threat.corrupts(**node));
-        honest.copied().collect()
+        honest.filter(|node| !fell(node)).copied().collect()
     }
 
     /// What the parts of the system are handed.
     pub fn setting(&self) -> Setting {
         Setting {
             roster: self.roster(),
-            rule: Arc::new(self.rule.clone()),
+            defence: self.rule.clone(),
             byzantine: self.byzantine,
             rounds: self.rounds,
             learning_rate: self.training.learning_rate,
             seed: self.seed,
+            run_id: self.run_id(),
             head: self.model.head(),
             initial: self.initial(),
+            faults: self.faults,
+            honest: Arc::new(self.honest()),
         }
     }
 
@@ -239,6 +267,25 @@ impl Problems {
     fn end(self) -> Result<(), Vec<ConfigError>> {
         if self.0.is_empty() { Ok(()) } else { Err(self.0) }
     }
+}
+
+/// The system, wired for this seed.
+fn wired(
+    config: &Config,
+    system: &Member<dyn System>,
+    seed: u64,
+) -> Result<Arc<dyn Wiring>, ConfigError> {
+    let parts_fall = config.threat.downfall.is_some();
+    let occasion = Occasion { seed, rounds: config.training.rounds, parts_fall };
+    system.value.wire(&occasion).map_err(|error| error.at(config.system.span.clone()))
+}
+
+/// The network, where it is not the one that everybody has.
+fn resolved_network(network: &Network) -> Value {
+    if *network == Network::default() {
+        return Value::Null;
+    }
+    json!({ "latency": network.latency, "bandwidth": network.bandwidth })
 }
 
 /// The model for the data, if they fit.

@@ -111,6 +111,7 @@ fn read_choices(config: &mut Config, document: &Document, errors: &mut Vec<Confi
     config.threat.like = one("threat.like");
     config.threat.attack = one("threat.attack").filter(|choice| choice.name != "none");
     config.threat.poison = one("threat.poison").filter(|choice| choice.name != "none");
+    config.threat.downfall = one("threat.downfall").filter(|choice| choice.name != "none");
     config.aggregation.before = read("aggregation.before").unwrap_or_default();
     config.aggregation.like = read("aggregation.like").unwrap_or_default();
 }

@@ -1,23 +1,31 @@
 //! The recorder: watches a run, judges its models, and writes rows as they come.
+//!
+//! A round is written when everybody who is to report it has: the server, or every honest node
+//! that holds a model of its own and every part that has not fallen.
 
-use std::collections::BTreeMap;
+mod standing;
+mod traffic;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use self::standing::{Held, Standing};
+use self::traffic::{Bytes, Traffic};
 use super::event::RunEvent;
 use super::plan::Plan;
 use super::store::{NodeRow, RoundRow, RunFolder, Summary, Totals};
 use crate::dataset::Samples;
-use crate::metrics::Evaluation;
 use crate::node::{NodeId, Round};
 use crate::protocol::{Message, Outcome, Refusal, RoundRecord, SenderRecord};
 use crate::runtime::{Next, Notice, Observer, RunError, States};
-use crate::systems::Part;
-use crate::training::evaluate;
-use crate::vector::{Shared, as_slice};
+use crate::vector::{Digest, Shared, as_slice};
 
 /// Refusals of one sender in one round that are written out; the rest are counted.
 const REFUSALS_TOLD: u32 = 3;
+
+/// Bytes in a megabyte, as networks count.
+const MEGABYTE: f64 = 1e6;
 
 /// How a recorder is set up.
 #[derive(Debug, Clone)]
@@ -32,22 +40,29 @@ pub struct Settings {
     pub stop: Arc<AtomicBool>,
 }
 
+/// The records of one round by node.
+type Records = BTreeMap<NodeId, RoundRecord>;
+
 /// Watches one run.
 #[derive(Debug)]
 pub struct Recorder {
     plan: Plan,
     run_id: String,
-    parts: Vec<Part>,
+    roles: BTreeMap<NodeId, &'static str>,
+    honest: BTreeSet<NodeId>,
+    /// Who is still to report every round.
+    reporters: BTreeSet<NodeId>,
     test: Arc<Samples>,
     folder: RunFolder,
     settings: Settings,
     totals: Totals,
-    traffic: BTreeMap<(NodeId, NodeId), (Round, u64)>,
+    traffic: Traffic,
     processes: BTreeMap<NodeId, u32>,
     told: BTreeMap<NodeId, u32>,
+    open: BTreeMap<Round, Records>,
     closed: Round,
     model: Shared,
-    last: Option<(Evaluation, String)>,
+    last: Option<(Standing, String)>,
     last_checkpoint: (Round, f64),
 }
 
@@ -63,18 +78,28 @@ impl Recorder {
     ) -> Self {
         let own = std::process::id();
         let processes = plan.cast().voices.keys().map(|&node| (node, own)).collect();
+        let parts = plan.wiring.parts();
+        let stands = |node: &NodeId| !plan.threat.fallen.contains(node);
+        let mut reporters: BTreeSet<NodeId> =
+            parts.iter().map(|part| part.node).filter(stands).collect();
+        if !plan.wiring.coordinated() {
+            reporters.extend(plan.honest());
+        }
         Recorder {
             run_id: plan.run_id(),
-            parts: plan.system.value.parts(),
+            roles: roles(&plan),
+            honest: plan.honest(),
+            reporters,
             model: plan.initial(),
+            traffic: Traffic::new(plan.wiring.coordinated()),
             plan,
             test,
             folder,
             settings,
             totals,
-            traffic: BTreeMap::new(),
             processes,
             told: BTreeMap::new(),
+            open: BTreeMap::new(),
             closed,
             last: None,
             last_checkpoint: (closed, 0.0),
@@ -91,23 +116,42 @@ impl Recorder {
         })
     }
 
+    /// Whether every round is written.
+    pub fn is_complete(&self) -> bool {
+        self.closed.0 >= self.plan.rounds
+    }
+
     /// Ends a run whose last round is closed.
     pub fn finish(mut self, manifest: &serde_json::Value) -> Result<Summary, RunError> {
         self.folder.event(RunEvent::Finished { round: self.closed })?;
-        let (evaluation, digest) = self.last.take().expect("the last round is always judged");
+        let Some((standing, digest)) = self.last.take() else {
+            return Err(RunError::Stalled { round: self.closed });
+        };
         let labels = self.plan.labels.clone();
+        let worst = standing.worst();
+        let rounds = f64::from(self.plan.rounds);
         let summary = Summary {
             run_id: self.run_id.clone(),
             system: labels.system,
             runtime: self.settings.runtime.to_owned(),
             rule: labels.rule,
             attack: labels.attack,
+            downfall: labels.downfall,
             partition: labels.partition,
             seed: self.plan.seed,
             rounds: self.closed.0,
-            final_accuracy: evaluation.accuracy,
-            final_loss: evaluation.loss,
+            final_accuracy: worst.accuracy,
+            final_loss: worst.loss,
             final_digest: digest,
+            accuracy_p10: standing.quantile(0.1),
+            accuracy_median: standing.quantile(0.5),
+            accuracy_mean: standing.mean(),
+            averaged_model_accuracy: standing.averaged.accuracy,
+            disagreement: standing.disagreement,
+            availability: self.totals.completed / rounds,
+            virtual_seconds: self.totals.virtual_seconds,
+            bytes_total: self.totals.bytes_total,
+            bytes_busiest: self.totals.bytes_busiest,
             skipped: self.totals.skipped,
             refused: self.totals.refused,
             timed_out: self.totals.timed_out,
@@ -117,118 +161,254 @@ impl Recorder {
         Ok(summary)
     }
 
-    fn judge(&self) -> Evaluation {
-        evaluate(&*self.plan.model, self.model.view(), &self.test)
-    }
-
     fn due(&self, round: Round) -> bool {
         round.0.is_multiple_of(self.plan.evaluate_every) || round.0 >= self.plan.rounds
     }
 
-    /// What every node sent and was sent in `round`, in bytes.
-    fn traffic_of(&self, round: Round) -> BTreeMap<NodeId, (u64, u64)> {
-        let mut bytes: BTreeMap<NodeId, (u64, u64)> = BTreeMap::new();
-        for ((from, to), (sent, length)) in &self.traffic {
-            if *sent == round {
-                bytes.entry(*from).or_default().0 += length;
-                bytes.entry(*to).or_default().1 += length;
+    /// Writes every round that everybody has reported; says what is to be done next.
+    fn write_complete(&mut self) -> Result<Next, RunError> {
+        let mut next = Next::Continue;
+        while let Some((round, records)) = self.open.pop_first() {
+            if !self.reporters.iter().all(|node| records.contains_key(node)) {
+                self.open.insert(round, records);
+                break;
             }
+            next = self.write(round, &records)?;
         }
-        bytes
+        Ok(next)
     }
 
-    fn write_round(
-        &mut self,
-        record: &RoundRecord,
-        evaluation: Option<Evaluation>,
-        traffic: &BTreeMap<NodeId, (u64, u64)>,
-    ) -> Result<(), RunError> {
-        let workers = record.senders.iter().filter_map(|sender| traffic.get(&sender.node));
+    fn write(&mut self, round: Round, records: &Records) -> Result<Next, RunError> {
+        self.closed = round;
+        self.told.clear();
+        let held = self.held(records);
+        if let Some((model, _)) = held.values().next() {
+            self.model = Arc::clone(model);
+        }
+        let skipped = skipped(records);
+        if let Some(reason) = &skipped {
+            self.totals.skipped += 1;
+            self.folder.event(RunEvent::Skipped { round, reason: reason.clone() })?;
+        }
+        let timed_out = records.values().any(|record| record.timed_out);
+        self.totals.timed_out += u32::from(timed_out);
+        let digest = digest(&held);
+        let standing = match self.due(round) {
+            true => Standing::judge(&*self.plan.model, &held, &self.test),
+            false => None,
+        };
+        if let Some(standing) = &standing {
+            let worst = standing.worst();
+            let event = RunEvent::Evaluated { round, accuracy: worst.accuracy, loss: worst.loss };
+            self.folder.event(event)?;
+            self.last = Some((standing.clone(), digest.clone()));
+        }
+        let traffic = self.traffic.take(round);
+        let senders = senders(records);
+        let row = self.round_row(round, records, standing.as_ref(), &traffic, &senders);
+        let row = RoundRow { model_digest: digest, skipped, timed_out, ..row };
+        self.totals.completed += row.completed;
+        self.totals.virtual_seconds += row.virtual_seconds;
+        self.totals.bytes_total += row.bytes_total;
+        self.totals.bytes_busiest += row.bytes_busiest;
+        self.folder.round(&row)?;
+        self.write_nodes(round, records, standing.as_ref(), &traffic, &senders)?;
+        self.next(round)
+    }
+
+    /// The models that honest nodes hold: their own, or the server's.
+    fn held(&self, records: &Records) -> BTreeMap<NodeId, Held> {
+        let of = |record: &RoundRecord| (Arc::clone(&record.model), record.digest);
+        let trained = records.iter().filter(|(_, record)| record.own.is_some());
+        let mut held: BTreeMap<NodeId, Held> =
+            trained.map(|(&node, record)| (node, of(record))).collect();
+        held.retain(|node, _| self.honest.contains(node));
+        if held.is_empty()
+            && let Some(record) = records.values().next()
+        {
+            held.extend(self.honest.iter().map(|&node| (node, of(record))));
+        }
+        held
+    }
+
+    fn round_row(
+        &self,
+        round: Round,
+        records: &Records,
+        standing: Option<&Standing>,
+        traffic: &BTreeMap<NodeId, Bytes>,
+        senders: &BTreeMap<NodeId, SenderRecord>,
+    ) -> RoundRow {
+        let count = |outcome| senders.values().filter(|sender| sender.outcome == outcome).count();
+        let roster = self.plan.roster();
+        let workers = traffic.iter().filter(|(node, _)| roster.contains(**node));
         let (bytes_up, bytes_down) =
-            workers.fold((0, 0), |sum, bytes| (sum.0 + bytes.0, sum.1 + bytes.1));
-        self.folder.round(&RoundRow {
+            workers.fold((0, 0), |sum, (_, bytes)| (sum.0 + bytes.sent, sum.1 + bytes.received));
+        let busiest = traffic.values().map(|bytes| bytes.sent + bytes.received).max().unwrap_or(0);
+        RoundRow {
             run_id: self.run_id.clone(),
-            round: record.round.0,
-            test_accuracy: evaluation.map(|evaluation| evaluation.accuracy),
-            test_loss: evaluation.map(|evaluation| evaluation.loss),
-            train_loss: self.honest_loss(record),
-            model_digest: record.digest.to_string(),
-            accepted: record.count(Outcome::Shared),
-            refused: record.refusals(),
-            absent: record.count(Outcome::Absent) + record.count(Outcome::Lost),
-            skipped: record.skipped.clone(),
-            timed_out: record.timed_out,
+            round: round.0,
+            test_accuracy: standing.map(|standing| standing.worst().accuracy),
+            test_loss: standing.map(|standing| standing.worst().loss),
+            train_loss: self.honest_loss(records, senders),
+            model_digest: String::new(),
+            accepted: count(Outcome::Shared),
+            refused: records.values().map(RoundRecord::refusals).sum(),
+            absent: count(Outcome::Absent) + count(Outcome::Lost),
+            skipped: None,
+            timed_out: false,
             bytes_up,
             bytes_down,
-        })
+            accuracy_p10: standing.map(|standing| standing.quantile(0.1)),
+            accuracy_median: standing.map(|standing| standing.quantile(0.5)),
+            accuracy_mean: standing.map(Standing::mean),
+            averaged_model_accuracy: standing.map(|standing| standing.averaged.accuracy),
+            disagreement: standing.map(|standing| standing.disagreement),
+            completed: self.completed(records),
+            bytes_total: traffic.values().map(|bytes| bytes.sent).sum(),
+            bytes_busiest: busiest,
+            virtual_seconds: self.virtual_seconds(busiest),
+        }
+    }
+
+    /// The share of honest workers for which the round came to something.
+    fn completed(&self, records: &Records) -> f64 {
+        if self.plan.wiring.coordinated() {
+            return f64::from(u8::from(records.values().all(|record| record.skipped.is_none())));
+        }
+        let moved =
+            |node: &&NodeId| records.get(node).is_some_and(|record| record.skipped.is_none());
+        self.honest.iter().filter(moved).count() as f64 / self.honest.len().max(1) as f64
+    }
+
+    fn virtual_seconds(&self, busiest: u64) -> f64 {
+        let network = &self.plan.network;
+        let waiting = f64::from(self.plan.wiring.steps()) * network.latency / 1000.0;
+        waiting + busiest as f64 / (network.bandwidth * MEGABYTE)
     }
 
     /// The mean loss that the honest declared, in node order.
-    fn honest_loss(&self, record: &RoundRecord) -> Option<f64> {
-        let honest = record.senders.iter().filter(|sender| !self.plan.threat.corrupts(sender.node));
-        let losses: Vec<f64> = honest.filter_map(|sender| sender.loss).map(f64::from).collect();
+    fn honest_loss(
+        &self,
+        records: &Records,
+        senders: &BTreeMap<NodeId, SenderRecord>,
+    ) -> Option<f64> {
+        let own = |node: &NodeId| match records.get(node).and_then(|record| record.own) {
+            Some(own) => own.loss,
+            None => senders.get(node).and_then(|sender| sender.loss),
+        };
+        let losses: Vec<f64> = self.honest.iter().filter_map(own).map(f64::from).collect();
         (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
     }
 
     fn write_nodes(
         &mut self,
-        record: &RoundRecord,
-        traffic: &BTreeMap<NodeId, (u64, u64)>,
+        round: Round,
+        records: &Records,
+        standing: Option<&Standing>,
+        traffic: &BTreeMap<NodeId, Bytes>,
+        senders: &BTreeMap<NodeId, SenderRecord>,
     ) -> Result<(), RunError> {
-        for sender in &record.senders {
-            let bytes = traffic.get(&sender.node).copied().unwrap_or_default();
-            let row = self.sender_row(record.round, sender, bytes);
-            self.folder.node(&row)?;
-        }
-        for part in &self.parts {
-            let (bytes_sent, bytes_received) = traffic.get(&part.node).copied().unwrap_or_default();
-            self.folder.node(&NodeRow {
+        let judged: BTreeMap<NodeId, f64> = standing
+            .filter(|_| !self.plan.wiring.coordinated())
+            .into_iter()
+            .flat_map(|standing| &standing.nodes)
+            .map(|(node, evaluation)| (*node, evaluation.accuracy))
+            .collect();
+        for (&node, &role) in &self.roles {
+            let record = records.get(&node);
+            let sender = senders.get(&node);
+            let own = record.and_then(|record| record.own);
+            let bytes = traffic.get(&node).copied().unwrap_or_default();
+            let outcome = own.map(|own| own.outcome).or(sender.map(|sender| sender.outcome));
+            let row = NodeRow {
                 run_id: self.run_id.clone(),
-                round: record.round.0,
-                node: part.node.0,
-                role: part.role.to_owned(),
-                outcome: None,
-                loss: None,
-                norm: None,
-                weight: None,
-                refused: 0,
-                bytes_sent,
-                bytes_received,
-                model_digest: Some(record.digest.to_string()),
-                pid: self.processes[&part.node],
-            })?;
+                round: round.0,
+                node: node.0,
+                role: role.to_owned(),
+                outcome: outcome.map(|outcome| outcome.name().to_owned()),
+                loss: own.and_then(|own| own.loss).or(sender.and_then(|sender| sender.loss)),
+                norm: sender.and_then(|sender| sender.norm),
+                weight: sender.and_then(|sender| sender.weight),
+                refused: sender.map_or(0, |sender| sender.refusals),
+                bytes_sent: bytes.sent,
+                bytes_received: bytes.received,
+                model_digest: record.map(|record| record.digest.to_string()),
+                pid: self.processes[&node],
+                test_accuracy: judged.get(&node).copied(),
+            };
+            self.folder.node(&row)?;
         }
         Ok(())
     }
 
-    fn sender_row(
-        &self,
-        round: Round,
-        sender: &SenderRecord,
-        (bytes_sent, bytes_received): (u64, u64),
-    ) -> NodeRow {
-        let corrupted = self.plan.threat.corrupts(sender.node);
-        NodeRow {
-            run_id: self.run_id.clone(),
-            round: round.0,
-            node: sender.node.0,
-            role: if corrupted { "corrupted" } else { "worker" }.to_owned(),
-            outcome: Some(sender.outcome.name().to_owned()),
-            loss: sender.loss,
-            norm: sender.norm,
-            weight: sender.weight,
-            refused: sender.refusals,
-            bytes_sent,
-            bytes_received,
-            model_digest: None,
-            pid: self.processes[&sender.node],
+    /// What is to be done after a round that is written.
+    fn next(&self, round: Round) -> Result<Next, RunError> {
+        if round.0 >= self.plan.rounds {
+            // A run that is cut off here repeats its last round, and so ends as it would have.
+            return Ok(Next::Continue);
         }
+        if self.settings.stop.load(Ordering::Relaxed) {
+            return Ok(Next::Stop);
+        }
+        let (before, at) = self.last_checkpoint;
+        let elapsed = self.folder.seconds() - at;
+        // Even and odd rounds have a file each: one round later, and the checkpoint before is
+        // still whole if this process is killed while it writes.
+        let due = elapsed >= self.settings.checkpoint_seconds && round.0 % 2 != before.0 % 2;
+        if self.settings.checkpoint_every_round || due {
+            return Ok(Next::Checkpoint);
+        }
+        Ok(Next::Continue)
+    }
+}
+
+/// What tables call every node of a run.
+fn roles(plan: &Plan) -> BTreeMap<NodeId, &'static str> {
+    let workers = plan.roster();
+    let worker = |node: &NodeId| match plan.threat.corrupts(*node) {
+        true => "corrupted",
+        false if plan.threat.fallen.contains(node) => "fallen",
+        false => "worker",
+    };
+    let mut roles: BTreeMap<NodeId, &'static str> =
+        workers.ids().iter().map(|node| (*node, worker(node))).collect();
+    roles.extend(plan.wiring.parts().into_iter().map(|part| (part.node, part.role)));
+    roles
+}
+
+/// What became of everybody who was expected to share, as the first node saw it that expected it.
+fn senders(records: &Records) -> BTreeMap<NodeId, SenderRecord> {
+    let mut senders = BTreeMap::new();
+    for sender in records.values().flat_map(|record| &record.senders) {
+        senders.entry(sender.node).or_insert_with(|| sender.clone());
+    }
+    senders
+}
+
+/// Why the round came to nothing for some nodes, in the words of the first.
+fn skipped(records: &Records) -> Option<String> {
+    let reasons: Vec<&String> =
+        records.values().filter_map(|record| record.skipped.as_ref()).collect();
+    let first = reasons.first()?;
+    Some(match records.len() {
+        1 => (*first).clone(),
+        nodes => format!("{} of {nodes} nodes: {first}", reasons.len()),
+    })
+}
+
+/// The digest of the one model, or over all of them in node order.
+fn digest(held: &BTreeMap<NodeId, Held>) -> String {
+    let digests: Vec<&Digest> = held.values().map(|(_, digest)| digest).collect();
+    match digests.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|digest| digest == first) => first.to_string(),
+        _ => Digest::of_digests(digests).to_string(),
     }
 }
 
 impl Observer for Recorder {
     fn sent(&mut self, from: NodeId, to: NodeId, message: &Message, bytes: u64) {
-        self.traffic.insert((from, to), (message.round(), bytes));
+        self.traffic.count(message.round(), from, to, bytes);
     }
 
     fn refused(&mut self, refusal: &Refusal) -> Result<(), RunError> {
@@ -246,40 +426,11 @@ impl Observer for Recorder {
     }
 
     fn closed(&mut self, record: &RoundRecord) -> Result<Next, RunError> {
-        self.closed = record.round;
-        self.model = Arc::clone(&record.model);
-        self.told.clear();
-        if let Some(reason) = &record.skipped {
-            self.totals.skipped += 1;
-            let event = RunEvent::Skipped { round: record.round, reason: reason.clone() };
-            self.folder.event(event)?;
-        }
-        self.totals.timed_out += u32::from(record.timed_out);
-        let evaluation = self.due(record.round).then(|| self.judge());
-        if let Some(Evaluation { accuracy, loss }) = evaluation {
-            let event = RunEvent::Evaluated { round: record.round, accuracy, loss };
-            self.folder.event(event)?;
-            self.last = Some((Evaluation { accuracy, loss }, record.digest.to_string()));
-        }
-        let traffic = self.traffic_of(record.round);
-        self.write_round(record, evaluation, &traffic)?;
-        self.write_nodes(record, &traffic)?;
-        if record.round.0 >= self.plan.rounds {
-            // A run that is cut off here repeats its last round, and so ends as it would have.
+        if !self.reporters.contains(&record.node) {
             return Ok(Next::Continue);
         }
-        if self.settings.stop.load(Ordering::Relaxed) {
-            return Ok(Next::Stop);
-        }
-        let (before, at) = self.last_checkpoint;
-        let elapsed = self.folder.seconds() - at;
-        // Even and odd rounds have a file each: one round later, and the checkpoint before is
-        // still whole if this process is killed while it writes.
-        let due = elapsed >= self.settings.checkpoint_seconds && record.round.0 % 2 != before.0 % 2;
-        if self.settings.checkpoint_every_round || due {
-            return Ok(Next::Checkpoint);
-        }
-        Ok(Next::Continue)
+        self.open.entry(record.round).or_default().insert(record.node, record.clone());
+        self.write_complete()
     }
 
     fn checkpoint(&mut self, round: Round, states: &States) -> Result<(), RunError> {
@@ -296,7 +447,11 @@ impl Observer for Recorder {
                 RunEvent::Joined { round, node, process }
             }
             Notice::Left { node } => RunEvent::Left { round, node },
-            Notice::Lost { node } => RunEvent::Lost { round, node },
-        })
+            Notice::Lost { node } => {
+                self.reporters.remove(&node);
+                RunEvent::Lost { round, node }
+            }
+        })?;
+        self.write_complete().map(|_| ())
     }
 }

@@ -84,18 +84,38 @@ pub struct CellLine<'a> {
     pub rule: &'a str,
     /// The attack, or `none`.
     pub attack: &'a str,
+    /// What became of the system's parts, or `none`.
+    pub downfall: &'a str,
     /// The partition.
     pub partition: &'a str,
     /// The seed.
     pub seed: u64,
     /// How many rounds were closed.
     pub rounds: u32,
-    /// Accuracy on the test set after the last round, 0 to 1.
+    /// Accuracy of the worst honest node on the test set after the last round, 0 to 1.
     pub final_accuracy: f64,
     /// Mean cross-entropy on the test set after the last round.
     pub final_loss: f64,
-    /// The digest of the last model.
+    /// The digest of the last model, or over all models in node order.
     pub final_digest: &'a str,
+    /// The accuracy that a tenth of the honest nodes do not exceed.
+    pub accuracy_p10: f64,
+    /// The median accuracy over honest nodes.
+    pub accuracy_median: f64,
+    /// The mean accuracy over honest nodes.
+    pub accuracy_mean: f64,
+    /// The accuracy of the mean of all honest models, which nobody holds.
+    pub averaged_model_accuracy: f64,
+    /// The mean squared distance of honest models to their mean.
+    pub disagreement: f64,
+    /// The share of rounds, over honest workers, that came to something.
+    pub availability: f64,
+    /// How long the run takes on the configured network, in seconds.
+    pub virtual_seconds: f64,
+    /// Encoded bytes that all nodes sent.
+    pub bytes_total: u64,
+    /// Encoded bytes of the busiest node of each round.
+    pub bytes_busiest: u64,
     /// Rounds in which the rule refused the rows.
     pub skipped: u32,
     /// Messages that were refused.
@@ -114,12 +134,22 @@ impl<'a> CellLine<'a> {
             runtime: &summary.runtime,
             rule: &summary.rule,
             attack: &summary.attack,
+            downfall: &summary.downfall,
             partition: &summary.partition,
             seed: summary.seed,
             rounds: summary.rounds,
             final_accuracy: summary.final_accuracy,
             final_loss: summary.final_loss,
             final_digest: &summary.final_digest,
+            accuracy_p10: summary.accuracy_p10,
+            accuracy_median: summary.accuracy_median,
+            accuracy_mean: summary.accuracy_mean,
+            averaged_model_accuracy: summary.averaged_model_accuracy,
+            disagreement: summary.disagreement,
+            availability: summary.availability,
+            virtual_seconds: summary.virtual_seconds,
+            bytes_total: summary.bytes_total,
+            bytes_busiest: summary.bytes_busiest,
             skipped: summary.skipped,
             refused: summary.refused,
             out: folder.display().to_string(),
@@ -205,7 +235,11 @@ fn run_one(plan: &Plan, data: &Provider, options: &Options) -> Result<Summary, C
     };
     let mut recorder = Recorder::new(plan.clone(), test, folder, settings, closed, totals);
     recorder.begin()?;
-    runtime::local::run(&plan.cast(), machines, &mut recorder)?;
+    if plan.wiring.coordinated() {
+        runtime::local::run(&plan.cast(), machines, &mut recorder)?;
+    } else {
+        runtime::lockstep::run(&plan.cast(), machines, &mut recorder)?;
+    }
     Ok(recorder.finish(&manifest(plan, "local", options.threads))?)
 }
 

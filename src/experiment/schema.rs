@@ -12,7 +12,8 @@ use super::config::{Config, KEYS};
 use super::sweep::FIXED;
 use crate::catalog::Catalog;
 use crate::{
-    aggregators, attacks, datasets, models, partitions, poisons, preaggregators, systems, threats,
+    aggregators, attacks, datasets, downfalls, models, partitions, poisons, preaggregators,
+    systems, threats,
 };
 
 /// The schema of an experiment file.
@@ -74,6 +75,10 @@ pub(super) fn preaggregators(generator: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn attack(generator: &mut SchemaGenerator) -> Schema {
     or_none(choice(generator, &attacks::CATALOG))
+}
+
+pub(super) fn downfall(generator: &mut SchemaGenerator) -> Schema {
+    or_none(choice(generator, &downfalls::CATALOG))
 }
 
 pub(super) fn poison(generator: &mut SchemaGenerator) -> Schema {

@@ -25,9 +25,10 @@ pub struct RoundRow {
     pub run_id: String,
     /// The round, from 1.
     pub round: u32,
-    /// Share of right answers on the test set, 0 to 1; empty where it was not measured.
+    /// Share of right answers on the test set, 0 to 1, of the worst honest node; empty where it was
+    /// not measured.
     pub test_accuracy: Option<f64>,
-    /// Mean cross-entropy on the test set; empty where it was not measured.
+    /// Mean cross-entropy of that node on the test set; empty where it was not measured.
     pub test_loss: Option<f64>,
     /// Mean over the honest of the loss that they declared.
     pub train_loss: Option<f64>,
@@ -47,6 +48,24 @@ pub struct RoundRow {
     pub bytes_up: u64,
     /// Encoded bytes to the workers.
     pub bytes_down: u64,
+    /// The accuracy that a tenth of the honest nodes do not exceed.
+    pub accuracy_p10: Option<f64>,
+    /// The median accuracy over honest nodes.
+    pub accuracy_median: Option<f64>,
+    /// The mean accuracy over honest nodes.
+    pub accuracy_mean: Option<f64>,
+    /// The accuracy of the mean of all honest models, which nobody holds.
+    pub averaged_model_accuracy: Option<f64>,
+    /// The mean squared distance of honest models to their mean.
+    pub disagreement: Option<f64>,
+    /// The share of honest workers for which the round came to something.
+    pub completed: f64,
+    /// Encoded bytes that all nodes sent.
+    pub bytes_total: u64,
+    /// Encoded bytes that the busiest node sent and was sent.
+    pub bytes_busiest: u64,
+    /// How long the round takes on the configured network, in seconds; training takes none.
+    pub virtual_seconds: f64,
 }
 
 /// One row of `nodes.csv`.
@@ -78,6 +97,8 @@ pub struct NodeRow {
     pub model_digest: Option<String>,
     /// The process that spoke for it.
     pub pid: u32,
+    /// Share of right answers of its own model on the test set, for honest nodes that hold one.
+    pub test_accuracy: Option<f64>,
 }
 
 /// What a finished run came to; the content of `DONE`.
@@ -93,6 +114,8 @@ pub struct Summary {
     pub rule: String,
     /// The attack, or `none`.
     pub attack: String,
+    /// What became of the system's parts, or `none`.
+    pub downfall: String,
     /// The partition.
     pub partition: String,
     /// The seed.
@@ -106,6 +129,24 @@ pub struct Summary {
     pub final_loss: f64,
     /// The digest of the last model.
     pub final_digest: String,
+    /// The accuracy that a tenth of the honest nodes do not exceed.
+    pub accuracy_p10: f64,
+    /// The median accuracy over honest nodes.
+    pub accuracy_median: f64,
+    /// The mean accuracy over honest nodes.
+    pub accuracy_mean: f64,
+    /// The accuracy of the mean of all honest models, which nobody holds.
+    pub averaged_model_accuracy: f64,
+    /// The mean squared distance of honest models to their mean.
+    pub disagreement: f64,
+    /// The share of rounds, over honest workers, that came to something.
+    pub availability: f64,
+    /// How long the run takes on the configured network, in seconds.
+    pub virtual_seconds: f64,
+    /// Encoded bytes that all nodes sent.
+    pub bytes_total: u64,
+    /// Encoded bytes of the busiest node of each round.
+    pub bytes_busiest: u64,
     /// Rounds in which the rule refused the rows.
     pub skipped: u32,
     /// Messages that were refused.
@@ -119,6 +160,14 @@ pub struct Summary {
 /// Totals that a checkpoint carries along.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Totals {
+    /// The sum over rounds of the share of honest workers for which they came to something.
+    pub completed: f64,
+    /// Virtual seconds.
+    pub virtual_seconds: f64,
+    /// Encoded bytes.
+    pub bytes_total: u64,
+    /// Encoded bytes of the busiest node of each round.
+    pub bytes_busiest: u64,
     /// Rounds in which the rule refused the rows.
     pub skipped: u32,
     /// Messages that were refused.
@@ -403,7 +452,7 @@ mod tests {
         let (mut run, resumed) = RunFolder::open(folder.path(), "", &BTreeSet::new()).unwrap();
         assert!(resumed.is_none());
         run.event(event(1)).unwrap();
-        let totals = Totals { skipped: 1, refused: 2, timed_out: 3 };
+        let totals = Totals { skipped: 1, refused: 2, timed_out: 3, ..Totals::default() };
         run.checkpoint(Round(1), &States::new(), &totals).unwrap();
         run.event(event(2)).unwrap();
         drop(run);

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use ndarray::ArrayView1;
+
 use super::fault::Faults;
 use super::history::History;
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
 use crate::dataset::Samples;
 use crate::models::Model;
 use crate::node::{NodeId, Round};
-use crate::training::{Training, Update, WorkerState, local_update};
+use crate::seed::{Purpose, stream};
+use crate::training::{Training, Update, WorkerState, batch_loss, local_update};
 use crate::vector::Shared;
 
 /// What an identity needs to train: its own data and the settings that all share.
@@ -37,6 +40,13 @@ impl Trainer {
         let Trainer { seed, node, training, .. } = self;
         let (functions, shard) = (&*self.model, &*self.shard);
         local_update(*seed, round, *node, functions, model.view(), shard, training, state)
+    }
+
+    /// The loss of any parameters on a fresh batch of the node's own samples, the same batch for
+    /// all parameters in one round.
+    pub fn loss(&self, round: Round, parameters: ArrayView1<'_, f32>) -> f32 {
+        let mut rng = stream(self.seed, Purpose::Screening, round, self.node);
+        batch_loss(&*self.model, parameters, &self.shard, self.training.batch, &mut rng)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::node::{NodeId, Round};
 use crate::protocol::{Action, Event, Machine, Message, ProtocolError};
 
 /// Events that wait for their machine.
-type Inbox = BTreeMap<Seat, Vec<Event>>;
+pub(super) type Inbox = BTreeMap<Seat, Vec<Event>>;
 
 /// Drives `machines` until the run is over.
 ///
@@ -79,10 +79,13 @@ pub fn run(
 }
 
 /// One machine's events with what each made it do.
-type Steps = Vec<(Event, Vec<Action>)>;
+pub(super) type Steps = Vec<(Event, Vec<Action>)>;
 
 /// Steps every machine that has events, and returns what they want done in seat order.
-fn step_all(machines: &mut Machines, mut inbox: Inbox) -> Result<Vec<(Seat, Steps)>, RunError> {
+pub(super) fn step_all(
+    machines: &mut Machines,
+    mut inbox: Inbox,
+) -> Result<Vec<(Seat, Steps)>, RunError> {
     let mut busy: Vec<(Seat, &mut Box<dyn Machine>, Vec<Event>)> = machines
         .iter_mut()
         .filter_map(|(&seat, machine)| Some((seat, machine, inbox.remove(&seat)?)))
@@ -114,7 +117,7 @@ fn answer<'a>(event: &'a Event, actions: &[Action]) -> Option<(NodeId, NodeId, &
     Some((*from, *to, message, taken))
 }
 
-fn states(machines: &Machines) -> States {
+pub(super) fn states(machines: &Machines) -> States {
     machines.iter().map(|(&seat, machine)| (seat, machine.state())).collect()
 }
 

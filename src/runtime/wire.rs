@@ -81,8 +81,7 @@ fn header(message: &Message) -> (Body, Option<&Shared>) {
         }
         Message::Copy { round, sender, update, loss, samples } => {
             let (values, sender) = (update.len() as u64, sender.0);
-            let copy =
-                Copy { round: round.0, values, sender, loss: *loss, samples: *samples };
+            let copy = Copy { round: round.0, values, sender, loss: *loss, samples: *samples };
             (Body::Copy(copy), Some(update))
         }
         other => (short(other), None),
@@ -102,12 +101,8 @@ fn short(message: &Message) -> Body {
         }
         Message::Fetch { sender, .. } => Body::Fetch(Fetch { round, sender: sender.0 }),
         Message::Settled { .. } => Body::Settled(Settled { round }),
-        Message::Ballot { ballot, .. } => {
-            Body::Ballot(Ballot { round, ballot: ballot.to_vec() })
-        }
-        Message::Block { block, .. } => {
-            Body::Block(Block { round, block: block.to_vec() })
-        }
+        Message::Ballot { ballot, .. } => Body::Ballot(Ballot { round, ballot: ballot.to_vec() }),
+        Message::Block { block, .. } => Body::Block(Block { round, block: block.to_vec() }),
         Message::Absent { .. } => Body::Absent(Absent { round }),
         _ => unreachable!("messages with vectors have headers of their own"),
     }
@@ -245,11 +240,9 @@ impl Assembler {
                 loss: share.loss,
                 samples: share.samples,
             },
-            Body::Model(model) => Message::Model {
-                round: Round(model.round),
-                model: vector,
-                degree: model.degree,
-            },
+            Body::Model(model) => {
+                Message::Model { round: Round(model.round), model: vector, degree: model.degree }
+            }
             Body::Copy(copy) => Message::Copy {
                 round: Round(copy.round),
                 sender: NodeId(copy.sender),
@@ -288,8 +281,7 @@ fn claim(claim: &Claim) -> Result<(NodeId, Option<Digest>), Reason> {
     let digest = match claim.digest.as_slice() {
         [] => None,
         bytes => Some(
-            Digest::from_bytes(bytes)
-                .ok_or_else(|| malformed("a digest that has not 32 bytes"))?,
+            Digest::from_bytes(bytes).ok_or_else(|| malformed("a digest that has not 32 bytes"))?,
         ),
     };
     Ok((NodeId(claim.sender), digest))
@@ -335,10 +327,7 @@ mod tests {
             },
             Message::Claims {
                 round: Round(4),
-                claims: Arc::new(vec![
-                    (NodeId(0), Some(Digest::of(&[1.0]))),
-                    (NodeId(900), None),
-                ]),
+                claims: Arc::new(vec![(NodeId(0), Some(Digest::of(&[1.0]))), (NodeId(900), None)]),
             },
             Message::Fetch { round: Round(5), sender: NodeId(0) },
             Message::Settled { round: Round(6) },

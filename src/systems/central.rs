@@ -13,11 +13,14 @@ use std::sync::Arc;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Setting, System};
+use super::{Occasion, Part, Setting, System, Takes, Wiring, checked_workers};
+use crate::aggregators::AggregateError;
 use crate::catalog::{ConfigError, Entry};
 use crate::node::NodeId;
 use crate::protocol::Machine;
+use crate::protocol::mesh_adversary::Defence;
 use crate::protocol::server::{Server, ServerSettings};
+use crate::protocol::worker::{Trainer, Worker};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn System> = Entry {
@@ -29,9 +32,6 @@ pub(super) static ENTRY: Entry<dyn System> = Entry {
     parameters: || schema_for!(Central),
     build: |parameters| parameters.build::<dyn System, Central>(Central::checked),
 };
-
-/// The most workers that one server takes.
-const WORKERS_MAX: usize = 100_000;
 
 /// Parameters of the central system.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -49,12 +49,7 @@ impl Default for Central {
 
 impl Central {
     fn checked(self) -> Result<Arc<dyn System>, ConfigError> {
-        if !(1..=WORKERS_MAX).contains(&self.workers) {
-            return Err(ConfigError::new(format!(
-                "`workers` is {}, it must be 1 to {WORKERS_MAX}",
-                self.workers
-            )));
-        }
+        checked_workers(self.workers)?;
         Ok(Arc::new(self))
     }
 }
@@ -64,27 +59,82 @@ impl System for Central {
         self.workers
     }
 
+    fn label(&self) -> String {
+        ENTRY.name.to_owned()
+    }
+
+    fn takes(&self) -> Takes {
+        Takes::Rules
+    }
+
+    fn wire(&self, _occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
+        Ok(Arc::new(One { workers: self.workers }))
+    }
+}
+
+/// One server that asks its workers.
+#[derive(Debug)]
+pub(super) struct One {
+    pub(super) workers: usize,
+}
+
+impl One {
+    fn server(&self) -> NodeId {
+        NodeId(self.workers as u32)
+    }
+}
+
+impl Wiring for One {
     fn parts(&self) -> Vec<Part> {
-        vec![Part { node: NodeId(self.workers as u32), role: "server" }]
+        vec![Part { node: self.server(), role: "server" }]
     }
 
-    fn rows(&self) -> usize {
-        self.workers
+    fn coordinated(&self) -> bool {
+        true
     }
 
-    fn machine(&self, part: &Part, setting: &Setting) -> Box<dyn Machine> {
-        let Setting { roster, rule, byzantine, rounds, learning_rate, seed, head, initial } =
-            setting.clone();
+    fn links(&self, node: NodeId) -> Vec<NodeId> {
+        if node == self.server() {
+            return (0..self.workers as u32).map(NodeId).collect();
+        }
+        vec![self.server()]
+    }
+
+    fn admits(&self, defence: &Defence, byzantine: usize) -> Result<(), AggregateError> {
+        match defence {
+            Defence::Rule(rule) => rule.admits(self.workers, byzantine),
+            Defence::Peer(_) => Ok(()),
+        }
+    }
+
+    fn valuable(&self) -> Vec<NodeId> {
+        let workers = (0..self.workers as u32).map(NodeId);
+        [self.server()].into_iter().chain(workers).collect()
+    }
+
+    fn steps(&self) -> u32 {
+        2
+    }
+
+    fn machine(
+        &self,
+        node: NodeId,
+        setting: &Setting,
+        trainer: Option<Trainer>,
+    ) -> Box<dyn Machine> {
+        if let Some(trainer) = trainer {
+            return Box::new(Worker::new(trainer, setting.faults));
+        }
         Box::new(Server::new(ServerSettings {
-            node: part.node,
-            roster,
-            rule,
-            byzantine,
-            rounds,
-            learning_rate,
-            seed,
-            head,
-            initial,
+            node,
+            roster: setting.roster.clone(),
+            rule: setting.rule(),
+            byzantine: setting.byzantine,
+            rounds: setting.rounds,
+            learning_rate: setting.learning_rate,
+            seed: setting.seed,
+            head: setting.head.clone(),
+            initial: Arc::clone(&setting.initial),
         }))
     }
 }

@@ -10,6 +10,7 @@ const LAYERS: [&[&str]; 11] = [
         "aggregators",
         "attacks",
         "datasets",
+        "downfalls",
         "metrics",
         "models",
         "partitions",
@@ -32,10 +33,11 @@ const LAYERS: [&[&str]; 11] = [
 ];
 
 /// Catalogs that may use others.
-const BETWEEN_CATALOGS: [(&str, &str); 5] = [
+const BETWEEN_CATALOGS: [(&str, &str); 6] = [
     ("peer_rules", "aggregators"),
     ("preaggregators", "aggregators"),
     ("threats", "attacks"),
+    ("threats", "downfalls"),
     ("threats", "poisons"),
     ("threats", "topologies"),
 ];

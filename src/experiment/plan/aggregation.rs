@@ -1,18 +1,22 @@
 //! The defence that a config asks for: a chain of our members, or of another library's names.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::as_written;
-use crate::aggregators::{self, Aggregator};
+use crate::aggregators;
 use crate::catalog::{Choice, ConfigError, Member};
 use crate::experiment::config::Config;
 use crate::like;
+use crate::peer_rules;
 use crate::preaggregators::{self, Chain, Link, PreAggregator};
-use crate::systems::System;
+use crate::protocol::mesh_adversary::Defence;
+use crate::systems::{System, Takes, Wiring};
 
 /// The rule that a config asks for.
 pub(super) struct Aggregation {
-    pub(super) chain: Chain,
+    pub(super) rule: Defence,
     pub(super) label: String,
     pub(super) resolved: Value,
 }
@@ -26,6 +30,9 @@ pub(super) fn aggregation(config: &Config) -> Result<Aggregation, ConfigError> {
         ConfigError::new("aggregation names neither a rule nor one to be like")
             .help("write rule = { krum = {} }, or like = \"byzfl.Krum\"")
     })?;
+    if is_peer_rule(&rule.name) {
+        return peer_aggregation(config, rule);
+    }
     let before: Vec<Member<dyn PreAggregator>> = config
         .aggregation
         .before
@@ -34,6 +41,13 @@ pub(super) fn aggregation(config: &Config) -> Result<Aggregation, ConfigError> {
         .collect::<Result<_, _>>()?;
     let rule = aggregators::CATALOG.build(rule)?;
     let names: Vec<&str> = before.iter().map(|member| member.name).chain([rule.name]).collect();
+    let chain = Chain {
+        before: before
+            .iter()
+            .map(|member| Link { part: Arc::clone(&member.value), byzantine: None })
+            .collect(),
+        rule: Link { part: Arc::clone(&rule.value), byzantine: None },
+    };
     Ok(Aggregation {
         label: names.join("+"),
         resolved: json!({
@@ -41,13 +55,31 @@ pub(super) fn aggregation(config: &Config) -> Result<Aggregation, ConfigError> {
             "before": before.iter().map(Member::resolved).collect::<Vec<Value>>(),
             "rule": rule.resolved(),
         }),
-        chain: Chain {
-            before: before
-                .into_iter()
-                .map(|member| Link { part: member.value, byzantine: None })
-                .collect(),
-            rule: Link { part: rule.value, byzantine: None },
-        },
+        rule: Defence::Rule(Arc::new(chain)),
+    })
+}
+
+/// Whether this is a rule of peers, and no aggregation rule.
+fn is_peer_rule(name: &str) -> bool {
+    aggregators::CATALOG.find(name).is_err() && peer_rules::CATALOG.find(name).is_ok()
+}
+
+/// A rule of peers, which reads models and not rows that other parts could have changed.
+fn peer_aggregation(config: &Config, choice: &Choice) -> Result<Aggregation, ConfigError> {
+    if let Some(before) = config.aggregation.before.first() {
+        return Err(ConfigError::new(format!("nothing can come before {}", choice.name))
+            .at(before.span.clone())
+            .help("a peer rule takes its neighbours' models as they are"));
+    }
+    let rule = peer_rules::CATALOG.build(choice)?;
+    Ok(Aggregation {
+        label: rule.name.to_owned(),
+        resolved: json!({
+            "byzantine": config.aggregation.byzantine,
+            "before": [],
+            "rule": rule.resolved(),
+        }),
+        rule: Defence::Peer(rule.value),
     })
 }
 
@@ -71,24 +103,31 @@ fn like_aggregation(like: &[Choice], declared: usize) -> Result<Aggregation, Con
             "byzantine": declared,
             "like": like.iter().map(as_written).collect::<Result<Vec<Value>, _>>()?,
         }),
-        chain,
+        rule: Defence::Rule(Arc::new(chain)),
     })
 }
 
-/// Whether the rule can stand the declared liars when nobody is missing.
+/// Whether the system can use the rule at all, and whether that can stand the declared liars when
+/// nobody is missing.
 pub(super) fn tolerable(
     config: &Config,
     system: &dyn System,
-    rule: &Chain,
+    wiring: &dyn Wiring,
+    rule: &Defence,
 ) -> Result<(), ConfigError> {
-    rule.admits(system.rows(), config.aggregation.byzantine).map_err(|refusal| {
-        let place = config.aggregation.rule.as_ref().or(config.aggregation.like.last());
-        ConfigError::new(refusal.to_string())
-            .at(place.map_or(0..0, |choice| choice.span.clone()))
-            .help(format!(
-                "lower aggregation.byzantine (now {}), add workers (now {}), or take another rule",
-                config.aggregation.byzantine,
-                system.workers()
-            ))
+    let place = config.aggregation.rule.as_ref().or(config.aggregation.like.last());
+    let place = place.map_or(0..0, |choice| choice.span.clone());
+    if matches!(rule, Defence::Peer(_)) && system.takes() == Takes::Rules {
+        let label = system.label();
+        return Err(ConfigError::new(format!("a peer rule needs peers, and {label} has none"))
+            .at(place)
+            .help("use it in system `gossip`, or take an aggregation rule"));
+    }
+    let declared = system.byzantine().unwrap_or(config.aggregation.byzantine);
+    wiring.admits(rule, declared).map_err(|refusal| {
+        ConfigError::new(refusal.to_string()).at(place).help(format!(
+            "lower aggregation.byzantine (now {declared}), add workers (now {}), or take another rule",
+            system.workers()
+        ))
     })
 }

@@ -3,27 +3,33 @@
 use serde_json::{Value, json};
 
 use super::as_written;
-use crate::attacks::{self, Attack};
+use crate::attacks::{self, Attack, AttackError};
 use crate::catalog::{ConfigError, Member};
+use crate::downfalls::{self, Downfall};
 use crate::experiment::config::Config;
 use crate::like;
+use crate::node::NodeId;
 use crate::poisons;
 use crate::seed::{Purpose, run_stream};
+use crate::systems::{System, Takes, Wiring};
 use crate::threats::{self, Threat};
 
 /// A threat with its names.
 pub(super) struct PlannedThreat {
     pub(super) threat: Threat,
     pub(super) label: String,
+    pub(super) downfall: String,
     pub(super) resolved: Value,
 }
 
-/// Checks the threat against the number of workers, and places it.
+/// Checks the threat against the system, and places it.
 pub(super) fn planned_threat(
     config: &Config,
-    workers: usize,
+    system: &dyn System,
+    wiring: &dyn Wiring,
     seed: u64,
 ) -> Result<PlannedThreat, ConfigError> {
+    let workers = system.workers();
     let corrupted = config.threat.corrupted;
     if corrupted >= workers {
         return Err(ConfigError::new(format!(
@@ -51,6 +57,12 @@ pub(super) fn planned_threat(
     }
     if let Some((attack, _)) = attack.as_ref().filter(|_| corrupted > 0) {
         let place = config.threat.attack.as_ref().or(config.threat.like.as_ref());
+        let aimed = attack.value.directed() && wiring.meetings().is_none();
+        if aimed && system.takes() != Takes::Nothing {
+            let refusal = AttackError::NoVictim { attack: attack.name };
+            return Err(ConfigError::new(refusal.to_string())
+                .at(place.map_or(0..0, |choice| choice.span.clone())));
+        }
         attack.value.admits(knowledge, workers, corrupted).map_err(|refusal| {
             ConfigError::new(refusal.to_string())
                 .at(place.map_or(0..0, |choice| choice.span.clone()))
@@ -60,6 +72,18 @@ pub(super) fn planned_threat(
         .value
         .place(workers, corrupted, &mut run_stream(seed, Purpose::Placement))
         .map_err(|error| error.at(config.span("threat.placement").unwrap_or_default()))?;
+    let downfall = match &config.threat.downfall {
+        Some(choice) => Some(downfalls::CATALOG.build(choice)?),
+        None => None,
+    };
+    let fallen = match &downfall {
+        Some(downfall) => fallen(downfall, wiring, &placed).map_err(|error| {
+            let place = config.threat.downfall.as_ref().map(|choice| choice.span.clone());
+            error.at(place.unwrap_or_default())
+        })?,
+        None => Vec::new(),
+    };
+    let directed = attack.as_ref().is_some_and(|(attack, _)| attack.value.directed());
     let named = |member: Option<Value>| member.unwrap_or_else(|| json!("none"));
     let mut resolved = json!({
         "corrupted": corrupted,
@@ -73,6 +97,16 @@ pub(super) fn planned_threat(
         None => ("attack", json!("none")),
     };
     resolved[key] = value;
+    // What is not asked for is left out, so that the runs of earlier experiments keep their names.
+    if let Some(equivocates) = config.threat.equivocate {
+        resolved["equivocate"] = json!(equivocates);
+    }
+    if config.threat.understate_degree {
+        resolved["understate_degree"] = json!(true);
+    }
+    if let Some(downfall) = &downfall {
+        resolved["downfall"] = downfall.resolved();
+    }
     let threatens = corrupted > 0;
     Ok(PlannedThreat {
         label: attack
@@ -80,14 +114,34 @@ pub(super) fn planned_threat(
             .filter(|_| threatens)
             .map_or("none", |(attack, _)| attack.name)
             .to_owned(),
+        downfall: downfall.as_ref().map_or("none", |downfall| downfall.name).to_owned(),
         threat: Threat {
             corrupted: placed,
             knowledge,
             attack: attack.map(|(attack, _)| attack.value).filter(|_| threatens),
             poison: poison.map(|poison| poison.value).filter(|_| threatens),
+            equivocates: config.threat.equivocate.unwrap_or(directed),
+            understates_degree: config.threat.understate_degree,
+            fall: downfall.map(|downfall| downfall.value.fall()),
+            fallen,
         },
         resolved,
     })
+}
+
+/// The parts that fall, ascending. Corrupted workers have fallen already.
+fn fallen(
+    downfall: &Member<dyn Downfall>,
+    wiring: &dyn Wiring,
+    corrupted: &[NodeId],
+) -> Result<Vec<NodeId>, ConfigError> {
+    let mut valuable = wiring.valuable();
+    // A yardstick has no parts that could fall.
+    if valuable.is_empty() {
+        return Ok(Vec::new());
+    }
+    valuable.retain(|node| !corrupted.contains(node));
+    downfall.value.targets().choose(&valuable)
 }
 
 /// An attack, and what the config wrote if it used another library's name.

@@ -1,0 +1,169 @@
+//! The local runtime of systems without a coordinator: rounds in lockstep.
+//!
+//! Machines are stepped in waves, as in [`super::local`], until nothing is under way. Then, in
+//! this order: the next timer goes off, in virtual time; who waits for somebody silent is told
+//! that it is lost; or the round is over, is kept, and everybody who recorded it goes on. So all
+//! rounds begin together, whatever the graph, and a checkpoint finds everybody between two rounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::local::{Inbox, states, step_all};
+use super::wire::encoded_len;
+use super::{Cast, Machines, Next, Observer, RunError, Seat};
+use crate::node::{NodeId, Round};
+use crate::protocol::{Action, Event, Message, Timer};
+
+/// Drives `machines` until all have finished.
+pub fn run(
+    cast: &Cast,
+    mut machines: Machines,
+    observer: &mut dyn Observer,
+) -> Result<(), RunError> {
+    let mut stage = Stage::new(cast);
+    for &seat in machines.keys() {
+        stage.tell(seat, Event::Start);
+    }
+    loop {
+        while !stage.inbox.is_empty() {
+            let wave = step_all(&mut machines, std::mem::take(&mut stage.inbox))?;
+            for (seat, steps) in wave {
+                for action in steps.into_iter().flat_map(|(_, actions)| actions) {
+                    stage.perform(seat, action, observer)?;
+                }
+            }
+        }
+        if stage.next_timer() || stage.give_up_on_the_silent(&machines) {
+            continue;
+        }
+        if stage.recorded.is_empty() {
+            let waiting = machines.keys().filter(|seat| !stage.finished.contains(seat)).count();
+            // Whoever has fallen silent for good has neither recorded nor finished.
+            let anybody = stage.finished.iter().any(|seat| matches!(seat, Seat::Node(_)));
+            return match waiting == 0 || anybody {
+                true => Ok(()),
+                false => Err(RunError::Stalled { round: stage.round }),
+            };
+        }
+        if stage.next != Next::Continue {
+            observer.checkpoint(stage.round, &states(&machines))?;
+        }
+        if stage.next == Next::Stop {
+            return Err(RunError::Interrupted);
+        }
+        stage.proceed();
+    }
+}
+
+/// What is under way.
+struct Stage<'a> {
+    cast: &'a Cast,
+    inbox: Inbox,
+    tapped: BTreeSet<(Round, NodeId)>,
+    round: Round,
+    clock: u64,
+    timers: BTreeMap<u64, Vec<(Seat, Timer)>>,
+    lost: BTreeSet<(Seat, NodeId)>,
+    recorded: BTreeSet<Seat>,
+    finished: BTreeSet<Seat>,
+    next: Next,
+}
+
+impl<'a> Stage<'a> {
+    fn new(cast: &'a Cast) -> Self {
+        Stage {
+            cast,
+            inbox: Inbox::new(),
+            tapped: BTreeSet::new(),
+            round: Round(0),
+            clock: 0,
+            timers: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            recorded: BTreeSet::new(),
+            finished: BTreeSet::new(),
+            next: Next::Continue,
+        }
+    }
+
+    fn tell(&mut self, seat: Seat, event: Event) {
+        self.inbox.entry(seat).or_default().push(event);
+    }
+
+    fn perform(
+        &mut self,
+        seat: Seat,
+        action: Action,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RunError> {
+        match action {
+            Action::Send { from, to, message } => {
+                observer.sent(from, to, &message, encoded_len(&message));
+                self.show(from, &message);
+                let Some(&receiver) = self.cast.voices.get(&to) else { return Ok(()) };
+                self.tell(receiver, Event::Received { from, to, message });
+            }
+            Action::Refuse(refusal) => observer.refused(&refusal)?,
+            Action::Record(record) => {
+                self.round = self.round.max(record.round);
+                let next = observer.closed(&record)?;
+                if next != Next::Continue {
+                    self.next = next;
+                }
+                self.recorded.insert(seat);
+            }
+            Action::Wait { timer, milliseconds } => {
+                self.timers.entry(self.clock + milliseconds).or_default().push((seat, timer));
+            }
+            Action::Finish => {
+                self.finished.insert(seat);
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the adversary the first word of an honest worker in a round: its model, its update,
+    /// or that it has nothing.
+    fn show(&mut self, from: NodeId, message: &Message) {
+        let tells = matches!(
+            message,
+            Message::Model { .. } | Message::Share { .. } | Message::Absent { .. }
+        );
+        let open = self.cast.tapped && tells && self.cast.honest.contains(&from);
+        if open && self.tapped.insert((message.round(), from)) {
+            self.tell(Seat::Adversary, Event::Tapped { from, message: message.clone() });
+        }
+    }
+
+    /// Lets the earliest timers go off.
+    fn next_timer(&mut self) -> bool {
+        let Some((time, timers)) = self.timers.pop_first() else { return false };
+        self.clock = time;
+        for (seat, timer) in timers {
+            self.tell(seat, Event::Expired { timer });
+        }
+        true
+    }
+
+    /// Nothing is under way, so who is waited for will never speak.
+    fn give_up_on_the_silent(&mut self, machines: &Machines) -> bool {
+        let mut told = false;
+        for (&seat, machine) in machines {
+            for node in machine.awaits() {
+                if self.lost.insert((seat, node)) {
+                    self.tell(seat, Event::Lost { node });
+                    told = true;
+                }
+            }
+        }
+        told
+    }
+
+    /// The round is over: everybody who recorded it goes on.
+    fn proceed(&mut self) {
+        for seat in std::mem::take(&mut self.recorded) {
+            self.tell(seat, Event::Proceed);
+        }
+        self.next = Next::Continue;
+        let round = self.round;
+        self.tapped.retain(|(shown, _)| *shown > round);
+    }
+}
