@@ -31,6 +31,7 @@ pub mod files;
 pub mod hub;
 pub mod local;
 pub mod lockstep;
+pub mod mesh;
 pub mod npy;
 pub mod office;
 pub mod participant;
@@ -74,6 +75,8 @@ pub struct Cast {
     pub honest: BTreeSet<NodeId>,
     /// Whether the adversary is shown what the honest send.
     pub tapped: bool,
+    /// The nodes that stop by plan.
+    pub down: BTreeSet<NodeId>,
 }
 
 impl Cast {

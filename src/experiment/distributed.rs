@@ -17,6 +17,8 @@ use super::store::{RunFolder, Summary, Totals};
 use crate::node::{NodeId, Round};
 use crate::runtime::coordinator::{Driver, DriverSettings};
 use crate::runtime::hub::Seats;
+use crate::runtime::mesh::session::Judging;
+use crate::runtime::mesh::supervisor::{Addresses, Supervisor, SupervisorSettings};
 use crate::runtime::office::Office;
 use crate::runtime::participant::{Lines, Part, Participation};
 use crate::runtime::process::{self, Children, Recipe};
@@ -45,8 +47,10 @@ pub fn seats(cells: &[Cell]) -> BTreeSet<Seat> {
 /// whose numbers may be those of workers in other cells.
 fn spoken(plan: &Plan) -> Cast {
     let mut cast = plan.cast();
-    for part in plan.wiring.parts() {
-        cast.voices.remove(&part.node);
+    if plan.wiring.coordinated() {
+        for part in plan.wiring.parts() {
+            cast.voices.remove(&part.node);
+        }
     }
     cast
 }
@@ -101,7 +105,11 @@ pub fn coordinate(
         let end = if options.stop.load(Ordering::Relaxed) {
             CellEnd::Interrupted
         } else {
-            end_of(coordinate_one(plan, data, options, coordination, &office), plan, options)
+            let ended = match plan.wiring.coordinated() {
+                true => coordinate_one(plan, data, options, coordination, &office),
+                false => supervise_one(plan, data, options, coordination, &office),
+            };
+            end_of(ended, plan, options)
         };
         on_end(index, &end);
     };
@@ -195,6 +203,49 @@ fn coordinate_one(
     Ok(kept?)
 }
 
+/// Watches one cell whose seats talk to each other.
+fn supervise_one(
+    plan: &Plan,
+    data: &Provider,
+    options: &Options,
+    coordination: &Coordination,
+    office: &Office,
+) -> Result<Summary, CellError> {
+    let run_id = plan.run_id();
+    let test = data.test(plan)?;
+    let cast = spoken(plan);
+    // Nobody's state is kept, so no checkpoint has these seats, and the run begins anew.
+    let (folder, _) =
+        RunFolder::open(&options.folder(&run_id), &config_toml(plan), &BTreeSet::new())?;
+    let settings = Settings {
+        runtime: "processes",
+        checkpoint_every_round: false,
+        checkpoint_seconds: f64::INFINITY,
+        stop: Arc::clone(&options.stop),
+    };
+    let totals = Totals::default();
+    let mut recorder = Recorder::new(plan.clone(), test, folder, settings, Round(0), totals);
+    recorder.begin()?;
+    let links = cast.voices.keys().map(|&node| (node, plan.wiring.links(node))).collect();
+    let settings = SupervisorSettings {
+        run_id: run_id.clone(),
+        happenings: office.hub.open(&run_id, &cast, plan.model.len()),
+        addresses: Arc::clone(&office.hub) as Arc<dyn Addresses>,
+        links,
+        handle: office.handle.clone(),
+        patience: coordination.patience,
+        stop: Arc::clone(&options.stop),
+    };
+    let ended = Supervisor::new(settings, &cast, &mut recorder).run();
+    let kept = ended.and_then(|dismissal| {
+        let summary = recorder.finish(&manifest(plan, "processes", options.threads))?;
+        dismissal.tell();
+        Ok(summary)
+    });
+    office.hub.close(&run_id);
+    Ok(kept?)
+}
+
 /// How a process takes its seat.
 #[derive(Debug)]
 pub struct SeatOptions {
@@ -213,6 +264,7 @@ pub struct SeatOptions {
 /// A seat's participation in a sweep.
 pub fn participation(cells: Vec<Cell>, data: Arc<Provider>, options: SeatOptions) -> Participation {
     let plan = plan_digest(cells.iter().map(|cell| &cell.plan));
+    let listens = cells.iter().any(|cell| !cell.plan.wiring.coordinated());
     let plans: BTreeMap<String, Plan> =
         cells.into_iter().map(|cell| (cell.plan.run_id(), cell.plan)).collect();
     let SeatOptions { connect, seat, tokens, patience, state } = options;
@@ -223,6 +275,8 @@ pub fn participation(cells: Vec<Cell>, data: Arc<Provider>, options: SeatOptions
             identities: cast.identities(seat),
             values: plan.model.len(),
             tapped: cast.tapped && seat == Seat::Adversary,
+            apart: (!plan.wiring.coordinated())
+                .then_some(Judging { every: plan.evaluate_every, rounds: plan.rounds }),
         };
         if lines.identities.is_empty() {
             return Err(format!("{seat} has no part in run {run_id}"));
@@ -230,5 +284,13 @@ pub fn participation(cells: Vec<Cell>, data: Arc<Provider>, options: SeatOptions
         let machine = casting::machine(plan, seat, &data).map_err(|error| error.to_string())?;
         Ok(Part { machine, lines, checkpoint: state.join(run_id).join("checkpoint") })
     };
-    Participation { address: connect, seat, tokens, plan, patience, casting: Arc::new(casting) }
+    Participation {
+        address: connect,
+        seat,
+        tokens,
+        plan,
+        patience,
+        casting: Arc::new(casting),
+        listens,
+    }
 }

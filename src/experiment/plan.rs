@@ -19,6 +19,7 @@ use super::config::{self, Config, Network};
 use crate::RESULTS_VERSION;
 use crate::catalog::{Choice, ConfigError, Member};
 use crate::datasets::{self, Dataset};
+use crate::downfalls::Conduct;
 use crate::models::{self, Architecture, Model};
 use crate::node::{NodeId, Roster};
 use crate::partitions::{self, Partition};
@@ -215,7 +216,10 @@ impl Plan {
         for part in self.wiring.parts() {
             voices.insert(part.node, Seat::Node(part.node));
         }
-        Cast { voices, honest: self.honest(), tapped: self.threat.taps() }
+        let crashes = self.threat.fall.is_some_and(|fall| fall.conduct == Conduct::Crash);
+        let down =
+            if crashes { self.threat.fallen.iter().copied().collect() } else { BTreeSet::new() };
+        Cast { voices, honest: self.honest(), tapped: self.threat.taps(), down }
     }
 
     /// The workers that are neither corrupted nor fallen.

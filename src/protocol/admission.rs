@@ -51,6 +51,8 @@ pub enum Reason {
     Malformed(String),
     /// The sender asked for what its part in the run does not include.
     Denied(String),
+    /// Another process refused it, and says why.
+    Reported(String),
 }
 
 impl Reason {
@@ -64,7 +66,8 @@ impl Reason {
             | Reason::OtherRound { .. }
             | Reason::Twice
             | Reason::WrongKind
-            | Reason::Denied(_) => false,
+            | Reason::Denied(_)
+            | Reason::Reported(_) => false,
         }
     }
 }
@@ -85,6 +88,7 @@ impl fmt::Display for Reason {
             Reason::WrongKind => write!(formatter, "not this sender's to say"),
             Reason::Malformed(what) => write!(formatter, "malformed: {what}"),
             Reason::Denied(what) => write!(formatter, "denied: {what}"),
+            Reason::Reported(what) => formatter.write_str(what),
         }
     }
 }

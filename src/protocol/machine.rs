@@ -100,6 +100,11 @@ pub trait Machine: Send {
         Vec::new()
     }
 
+    /// The last round of which everything is said that this machine has to say.
+    fn closed(&self) -> Round {
+        self.state().round
+    }
+
     /// What the machine must know to go on after the last round it has finished.
     fn state(&self) -> MachineState;
 

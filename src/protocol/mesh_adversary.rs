@@ -616,6 +616,11 @@ impl Machine for MeshAdversary {
         awaited.into_iter().filter(can_be_lost).collect()
     }
 
+    fn closed(&self) -> Round {
+        let inner = self.inner.values().map(|machine| machine.closed()).min();
+        inner.unwrap_or(Round(0)).min(self.crafted)
+    }
+
     fn state(&self) -> MachineState {
         let states = self.inner.iter().map(|(&node, machine)| (node, machine.state()));
         let states: BTreeMap<NodeId, MachineState> = states.collect();

@@ -380,6 +380,10 @@ impl Machine for Peer {
         silent.copied().collect()
     }
 
+    fn closed(&self) -> Round {
+        self.closed
+    }
+
     fn state(&self) -> MachineState {
         MachineState::encode(self.closed, &self.state)
     }

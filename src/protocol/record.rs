@@ -39,7 +39,7 @@ impl RoundRecord {
 }
 
 /// What a node that trains contributed to its round.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Own {
     /// Whether it had anything to share.
     pub outcome: Outcome,
@@ -48,7 +48,7 @@ pub struct Own {
 }
 
 /// What one identity did in a round.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SenderRecord {
     /// Who.
     pub node: NodeId,

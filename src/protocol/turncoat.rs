@@ -49,7 +49,7 @@ impl Turncoat {
         let round = match event {
             Event::Received { message, .. } => message.round(),
             Event::Expired { timer } => timer.round,
-            _ => self.inner.state().round.next(),
+            _ => self.inner.closed().next(),
         };
         self.fall.conduct == Conduct::Crash && round >= self.fall.from
     }
@@ -115,6 +115,13 @@ impl Machine for Turncoat {
     fn awaits(&self) -> Vec<NodeId> {
         let crashed = self.announced >= self.fall.from && self.fall.conduct == Conduct::Crash;
         if crashed { Vec::new() } else { self.inner.awaits() }
+    }
+
+    fn closed(&self) -> Round {
+        match self.fall.conduct {
+            Conduct::Crash => self.announced.max(self.inner.closed()),
+            _ => self.inner.closed(),
+        }
     }
 
     fn state(&self) -> MachineState {

@@ -14,10 +14,14 @@ use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::door::{Strangers, Visitor};
+use super::mesh::account::{Listener, Tale};
+use super::mesh::supervisor::{Addresses, Directives};
 use super::token::Tokens;
 use super::wire::proto::envelope::Body;
 use super::wire::proto::federation_server::Federation;
-use super::wire::proto::{Assignment, AttendRequest, Credential, Envelope, Hello, Tapped};
+use super::wire::proto::{
+    Account, Assignment, AttendRequest, Credential, Directive, Envelope, Hello, Tapped, account,
+};
 use super::wire::{Assembler, parts};
 use super::{Cast, Seat};
 use crate::RESULTS_VERSION;
@@ -30,6 +34,12 @@ const WAITING_MAX: usize = 64;
 
 /// Rounds of honest messages that may wait for an adversary that reads along.
 const TAPPED_ROUNDS_MAX: usize = 4;
+
+/// The most letters of an address.
+const ADDRESS_MAX: usize = 260;
+
+/// Directives that may wait for a seat: the directory and the end.
+const DIRECTIVES_MAX: usize = 4;
 
 /// The seats that speak for each identity in any run of a sweep.
 pub type Seats = BTreeMap<NodeId, BTreeSet<Seat>>;
@@ -74,6 +84,33 @@ pub enum Happening {
         /// Who spoke on it.
         node: NodeId,
         /// Which connection.
+        line: u64,
+    },
+    /// A seat of a run without a coordinator is ready, and tells from now on what it does.
+    Reporting {
+        /// The seat.
+        seat: Seat,
+        /// Its process.
+        process: u32,
+        /// On which connection.
+        line: u64,
+        /// Where its directives go.
+        directives: Directives,
+    },
+    /// A seat has told something.
+    Told {
+        /// The seat.
+        seat: Seat,
+        /// On which connection.
+        line: u64,
+        /// What it tells.
+        tale: Tale,
+    },
+    /// A seat tells nothing any more.
+    Hushed {
+        /// The seat.
+        seat: Seat,
+        /// On which connection.
         line: u64,
     },
     /// The adversary reads along from now on.
@@ -121,6 +158,7 @@ pub struct Hub {
 struct Book {
     open: BTreeMap<String, Open>,
     attending: BTreeMap<Seat, mpsc::UnboundedSender<Result<Assignment, Status>>>,
+    addresses: BTreeMap<Seat, String>,
 }
 
 impl Hub {
@@ -276,6 +314,7 @@ impl Federation for Service {
     type AttendStream = Replies<Assignment>;
     type ConverseStream = Replies<Envelope>;
     type WiretapStream = Replies<Tapped>;
+    type ReportStream = Replies<Directive>;
 
     async fn attend(
         &self,
@@ -297,6 +336,7 @@ impl Federation for Service {
             }
         }
         book.attending.insert(seat, sender);
+        book.addresses.insert(seat, request.address.chars().take(ADDRESS_MAX).collect());
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(assignments))))
     }
 
@@ -329,6 +369,31 @@ impl Federation for Service {
         Ok(Response::new(Box::pin(ReceiverStream::new(replies))))
     }
 
+    async fn report(
+        &self,
+        request: Request<Streaming<Account>>,
+    ) -> Result<Response<Self::ReportStream>, Status> {
+        let visitor = request.extensions().get::<Visitor>().cloned();
+        let mut incoming = request.into_inner();
+        let first = timeout(self.0.introduction, incoming.message()).await;
+        let Ok(Ok(Some(Account { body: Some(account::Body::Hello(hello)) }))) = first else {
+            let address = visitor.as_ref().map(|visitor| visitor.address);
+            self.0.strangers.count(address, "an account without a hello");
+            return Err(Status::unauthenticated("an account begins with a hello"));
+        };
+        let node = self.0.prove(hello.credential.as_ref(), visitor.as_ref())?;
+        let open = self.0.find(&hello, node).await?;
+        let seat = seat_of(node, hello.adversary);
+        let (directives, replies) = mpsc::channel(DIRECTIVES_MAX);
+        let line = self.0.lines.fetch_add(1, Ordering::Relaxed);
+        let process = hello.process;
+        let gone = |_| Status::not_found("the run has just ended");
+        let reporting = Happening::Reporting { seat, process, line, directives };
+        open.driver.send(reporting).await.map_err(gone)?;
+        tokio::spawn(account_of(seat, line, incoming, open));
+        Ok(Response::new(Box::pin(ReceiverStream::new(replies))))
+    }
+
     async fn wiretap(
         &self,
         request: Request<Hello>,
@@ -346,6 +411,32 @@ impl Federation for Service {
         let gone = |_| Status::not_found("the run has just ended");
         open.driver.send(Happening::Tapping { outgoing }).await.map_err(gone)?;
         Ok(Response::new(Box::pin(ReceiverStream::new(tapped))))
+    }
+}
+
+/// Takes in what one seat tells until it has nothing more to tell.
+async fn account_of(seat: Seat, line: u64, mut incoming: Streaming<Account>, open: Open) {
+    let mut listener = Listener::new(open.values);
+    while let Ok(Some(account)) = incoming.message().await {
+        match listener.take(account) {
+            Ok(None) => {}
+            Ok(Some(tale)) => {
+                if open.driver.send(Happening::Told { seat, line, tale }).await.is_err() {
+                    return;
+                }
+            }
+            Err(status) => {
+                tracing::warn!("{seat}: {}", status.message());
+                break;
+            }
+        }
+    }
+    let _ = open.driver.send(Happening::Hushed { seat, line }).await;
+}
+
+impl Addresses for Hub {
+    fn address(&self, seat: Seat) -> Option<String> {
+        self.book().addresses.get(&seat).cloned()
     }
 }
 

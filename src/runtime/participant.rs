@@ -7,6 +7,7 @@
 mod talk;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use self::talk::{Heard, Talk, hear, hear_taps};
+use super::mesh::exchange::{self, Switchboard};
+use super::mesh::session::{self, Judging};
 use super::token::Tokens;
 use super::wire::proto::envelope::Body;
 use super::wire::proto::federation_client::FederationClient;
@@ -61,6 +64,8 @@ pub struct Lines {
     pub values: usize,
     /// Whether the seat reads what the honest send.
     pub tapped: bool,
+    /// Where the run has no coordinator: after which rounds models are judged.
+    pub apart: Option<Judging>,
 }
 
 impl std::fmt::Debug for Part {
@@ -87,6 +92,8 @@ pub struct Participation {
     pub patience: Duration,
     /// Makes its parts.
     pub casting: Arc<Casting>,
+    /// Whether any of its runs has no coordinator, so that neighbours come to it.
+    pub listens: bool,
 }
 
 impl std::fmt::Debug for Participation {
@@ -102,9 +109,34 @@ impl std::fmt::Debug for Participation {
 /// A machine that is kept while its connection is away.
 type Kept = Arc<Mutex<Option<Part>>>;
 
+/// Where neighbours come in, if they do.
+type Reception = Option<(Arc<Switchboard>, SocketAddr)>;
+
+/// A participation in the middle of it.
+#[derive(Debug, Clone)]
+struct Attendance {
+    participation: Participation,
+    reception: Reception,
+}
+
+impl std::ops::Deref for Attendance {
+    type Target = Participation;
+
+    fn deref(&self) -> &Participation {
+        &self.participation
+    }
+}
+
 impl Participation {
     /// Takes part until the coordinator says that the sweep is over.
     pub async fn run(&self) -> Result<(), RunError> {
+        let reception = if self.listens { Some(exchange::listen().await?) } else { None };
+        Attendance { participation: self.clone(), reception }.run().await
+    }
+}
+
+impl Attendance {
+    async fn run(&self) -> Result<(), RunError> {
         let mut channel = self.connect(FIRST_CONNECTION).await?;
         let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
         loop {
@@ -178,6 +210,7 @@ impl Participation {
         let request = AttendRequest {
             credential: Some(self.credential(self.first_identity())),
             adversary: self.seat == Seat::Adversary,
+            address: self.reception.as_ref().map_or_else(String::new, |(_, at)| at.to_string()),
         };
         let mut assignments =
             client.attend(request).await.map_err(|status| broken(&status))?.into_inner();
@@ -243,9 +276,43 @@ impl Participation {
             Some(part) => part,
             None => self.make(run_id).await?,
         };
+        if let Some(judging) = part.lines.apart {
+            return self.play_apart(run_id, channel, part, judging).await;
+        }
         let (part, end) = self.talk(run_id, channel, part).await;
         *slot = part;
         end
+    }
+
+    /// Plays a run without a coordinator. What is lost of it is lost: it begins anew.
+    async fn play_apart(
+        &self,
+        run_id: &str,
+        channel: Channel,
+        part: Part,
+        judging: Judging,
+    ) -> Result<(), Broken> {
+        let Some((switchboard, _)) = &self.reception else {
+            return Err(Broken::fatal(format!("{}: nobody can reach this process", self.seat)));
+        };
+        let first = part.lines.identities.first().copied();
+        let setting = session::Setting {
+            run_id: run_id.to_owned(),
+            hello: self.hello(run_id, first.unwrap_or_else(|| self.first_identity())),
+            identities: part.lines.identities.iter().copied().collect(),
+            values: part.lines.values,
+            judging,
+            switchboard: Arc::clone(switchboard),
+            patience: self.patience,
+        };
+        match session::play(setting, channel, part.machine).await {
+            // There may be other runs, in which the seat is still wanted.
+            Err(status) if status.code() == Code::Aborted => {
+                tracing::warn!("{}", status.message());
+                Ok(())
+            }
+            ended => ended.map_err(|status| broken(&status)),
+        }
     }
 
     /// The seat's part in a run, with the states that were kept of it.
@@ -253,6 +320,9 @@ impl Participation {
         let (casting, seat, id) = (Arc::clone(&self.casting), self.seat, run_id.to_owned());
         let made = spawn_blocking(move || {
             let mut part = casting(&id)?;
+            if part.lines.apart.is_some() {
+                return Ok(part);
+            }
             let name = seat.to_string();
             let states: Vec<(_, Vec<u8>)> =
                 checkpoint::read(&part.checkpoint, &name).map_err(|error| error.to_string())?;

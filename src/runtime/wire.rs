@@ -126,14 +126,14 @@ fn chunk_len(data: usize) -> usize {
     1 + encoded_len_varint(chunk as u64) + chunk
 }
 
-fn little_endian(values: &[f32]) -> Bytes {
+pub(super) fn little_endian(values: &[f32]) -> Bytes {
     if cfg!(target_endian = "little") {
         return Bytes::copy_from_slice(bytemuck::cast_slice(values));
     }
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn from_little_endian(bytes: &[u8]) -> Array1<f32> {
+pub(super) fn from_little_endian(bytes: &[u8]) -> Array1<f32> {
     let (values, rest) = bytes.as_chunks::<4>();
     debug_assert!(rest.is_empty(), "an assembled vector is whole");
     values.iter().map(|value| f32::from_le_bytes(*value)).collect()
