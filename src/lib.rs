@@ -86,6 +86,7 @@ pub mod datasets;
 pub mod metrics;
 pub mod models;
 pub mod partitions;
+pub mod peer_rules;
 pub mod poisons;
 pub mod preaggregators;
 pub mod threats;
