@@ -184,7 +184,7 @@ impl Setting {
 /// The rule of a peer; an aggregation rule is applied to its own model and its neighbours'.
 pub fn peer_rule(defence: &Defence) -> Arc<dyn PeerRule> {
     match defence {
-        Defence::Rule(rule) => Arc::new(Local { rule: Arc::clone(rule) }),
+        Defence::Rule(rule) => Arc::new(Local::new(Arc::clone(rule))),
         Defence::Peer(rule) => Arc::clone(rule),
     }
 }

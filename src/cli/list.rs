@@ -7,8 +7,8 @@ use super::print;
 use super::usage::Usage;
 use crate::catalog::{Catalog, did_you_mean};
 use crate::{
-    aggregators, attacks, datasets, downfalls, like, metrics, models, partitions, poisons,
-    preaggregators, systems, threats,
+    aggregators, attacks, datasets, downfalls, like, metrics, models, partitions, peer_rules,
+    poisons, preaggregators, systems, threats,
 };
 
 /// Lists the members of all catalogs, or of one kind.
@@ -50,6 +50,7 @@ pub fn shelves() -> Vec<Shelf> {
     vec![
         shelf(&aggregators::CATALOG),
         shelf(&preaggregators::CATALOG),
+        shelf(&peer_rules::CATALOG),
         shelf(&attacks::CATALOG),
         shelf(&poisons::CATALOG),
         shelf(&downfalls::CATALOG),

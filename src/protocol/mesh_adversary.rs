@@ -393,7 +393,7 @@ impl MeshAdversary {
                     .map(|((id, row), weight)| (*id, row, *weight)),
             );
             ids.sort_by_key(|(id, _, _)| *id);
-            self.mix(aim.scene.round, honest[&victim].view(), &ids, own_weight)
+            self.mix(aim.scene.round, victim, honest[&victim].view(), &ids, own_weight)
         };
         let knows = self.settings.knowledge >= Knowledge::OmniscientAndRule;
         let view = View {
@@ -455,6 +455,7 @@ impl MeshAdversary {
     fn mix(
         &self,
         round: Round,
+        victim: NodeId,
         own: ArrayView1<'_, f32>,
         sent: &[(NodeId, ArrayView1<'_, f32>, f64)],
         own_weight: f64,
@@ -469,11 +470,12 @@ impl MeshAdversary {
         let honest: Vec<bool> =
             ids.iter().map(|id| self.settings.honest.binary_search(id).is_ok()).collect();
         let neighbours = Neighbourhood {
+            node: victim,
             ids: &ids,
             models: models.view(),
             weights: &weights,
             own_weight,
-            honest: Some(&honest),
+            honest: Some(&honest).filter(|_| rule.needs().oracle).map(Vec::as_slice),
             loss: None,
         };
         let byzantine = tolerated(&**rule, ids.len(), self.settings.byzantine);

@@ -289,13 +289,15 @@ impl Peer {
             .map(|honest| ids.iter().map(|id| honest.contains(id)).collect());
         let PeerSettings { trainer, rule, rounds, head, .. } = &self.settings;
         let loss = |parameters: ndarray::ArrayView1<'_, f32>| trainer.loss(open.round, parameters);
+        let needs = rule.needs();
         let neighbourhood = Neighbourhood {
+            node: trainer.node,
             ids: &ids,
             models: models.view(),
             weights: &weights,
             own_weight: 1.0 - weights.iter().sum::<f64>(),
-            honest: honest.as_deref(),
-            loss: Some(&loss),
+            honest: honest.as_deref().filter(|_| needs.oracle),
+            loss: if needs.loss { Some(&loss) } else { None },
         };
         let byzantine = tolerated(&**rule, open.neighbours.len(), self.settings.byzantine);
         let mut context = Context {
