@@ -328,12 +328,14 @@ pub(crate) mod tests {
         let mut rng = run_stream(1, Purpose::Attack);
         match attack.craft(&view, &mut Memory::default(), &mut rng)? {
             Crafted::PerNode(rows) => Ok(rows),
-            other => panic!("expected one row per identity, got {other:?}"),
+            Crafted::Silence => panic!("expected one row per identity, got silence"),
         }
     }
 
+    type Row = &'static Entry<dyn Attack, Claims>;
+
     /// All members that speak to one peer at a time, or all others, with their defaults.
-    fn members(directed: bool) -> Vec<(&'static Entry<dyn Attack, Claims>, Arc<dyn Attack>)> {
+    fn members(directed: bool) -> Vec<(Row, Arc<dyn Attack>)> {
         let built = CATALOG
             .entries
             .iter()

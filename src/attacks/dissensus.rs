@@ -16,7 +16,7 @@
 //! their differences, and a wrong `weights` misses the balance.
 //!
 //! Reference: He, Karimireddy and Jaggi, Byzantine-Robust Decentralized Learning via
-//! ClippedGossip, arXiv 2202.01545, 2022.
+//! `ClippedGossip`, arXiv 2202.01545, 2022.
 
 use std::sync::Arc;
 

@@ -11,8 +11,9 @@
 //! - `{ balance = { gamma, kappa } }`: `gamma · exp(-kappa · t / T) · |x_i|` in round `t` of `T`,
 //!   all that `balance` accepts;
 //! - `rule`: a search with the victim's own rule (at most 41 calls of it), which the attacker
-//!   must know: the step that brings the victim nearest to the target, the shortest where several
-//!   do. Under a rule that clips or refuses by distance, that is the largest it leaves alone.
+//!   must know: the step that carries the victim furthest towards the target, the shortest where
+//!   several do. Under a rule that clips or refuses by distance, that is the largest it leaves
+//!   alone. Where no step carries it further, `s = 0`.
 //!
 //! `target` is `negated` (default), `zero`, `alternating`, `{ constant = VALUE }` or
 //! `{ global = FACTOR }`.
@@ -29,6 +30,7 @@ mod search;
 
 use std::sync::Arc;
 
+use ndarray::Axis;
 use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
@@ -139,6 +141,13 @@ impl Way {
         self.from.iter().map(|value| value * value).sum::<f64>().sqrt()
     }
 
+    /// How far along the way a model is; 0 where there is no way.
+    fn passed(&self, model: &[f64]) -> f64 {
+        let ends = self.from.iter().zip(&self.to);
+        let along = ends.zip(model).map(|((from, to), at)| (at - from) * (to - from)).sum::<f64>();
+        if self.length > 0.0 { along / self.length } else { 0.0 }
+    }
+
     /// The model after `step` of the way.
     fn after(&self, step: f64) -> impl Iterator<Item = f64> {
         let share = if self.length > 0.0 { step / self.length } else { 0.0 };
@@ -201,18 +210,17 @@ fn accepted(balance: Balance, view: &View<'_>, victim: &Victim<'_>, way: &Way) -
     balance.gamma * (-balance.kappa * passed).exp() * way.norm()
 }
 
-/// The step that brings the victim nearest to the target, by its own rule.
+/// The step that carries the victim furthest on its way, by its own rule.
 fn searched(view: &View<'_>, way: &Way, liars: usize) -> Result<f64, AttackError> {
     let defence = view.defence.ok_or(AttackError::NoDefence { attack: ENTRY.name })?;
-    let remains = |step: f64| {
-        let Crafted::PerNode(rows) = Crafted::same(&rounded(way.after(step)), liars) else {
-            return f64::INFINITY;
-        };
-        let mixed = defence(rows.view());
-        // A rule that refuses brings the victim nowhere.
-        mixed.map_or(f64::INFINITY, |mixed| distance(&wide(mixed.view()), &way.to))
+    let gain = |step: f64| {
+        let row = rounded(way.after(step)).insert_axis(Axis(0));
+        let rows = row.broadcast((liars, row.ncols())).expect("one row");
+        // A rule that refuses carries the victim nowhere. Rows are handed out contiguous.
+        let mixed = defence(rows.to_owned().view());
+        mixed.map_or(f64::NEG_INFINITY, |mixed| way.passed(&wide(mixed.view())))
     };
-    Ok(best_step(way.length, ROUNDING * (way.norm() + way.length), remains))
+    Ok(best_step(way.length, ROUNDING * (way.norm() + way.length), gain))
 }
 
 fn distance(a: &[f64], b: &[f64]) -> f64 {

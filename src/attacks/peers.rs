@@ -97,7 +97,7 @@ impl Peers {
         self.with_view(node, defence, |view| {
             match attack.craft(view, &mut Memory::default(), &mut rng)? {
                 Crafted::PerNode(rows) => Ok(rows),
-                other => panic!("expected one row per identity, got {other:?}"),
+                Crafted::Silence => panic!("expected one row per identity, got silence"),
             }
         })
     }

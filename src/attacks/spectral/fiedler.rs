@@ -7,6 +7,7 @@
 //! on the graph alone.
 
 use crate::graph::Graph;
+use crate::node::NodeId;
 
 /// The most steps of inverse iteration.
 const STEPS: usize = 500;
@@ -28,7 +29,9 @@ pub(super) fn fiedler(graph: &Graph) -> Vec<f64> {
     let components = graph.components();
     if components.len() > 1 {
         let mut apart = vec![0.0; graph.len()];
-        components[0].iter().for_each(|node| apart[node.index()] = 1.0);
+        for node in &components[0] {
+            apart[node.index()] = 1.0;
+        }
         return normalised(apart);
     }
     let mut vector = normalised(irregular(graph.len()));
@@ -52,14 +55,18 @@ fn normalised(mut vector: Vec<f64>) -> Vec<f64> {
     centre(&mut vector);
     let norm = dot(&vector, &vector).sqrt();
     if norm > 0.0 {
-        vector.iter_mut().for_each(|value| *value /= norm);
+        for value in &mut vector {
+            *value /= norm;
+        }
     }
     vector
 }
 
 fn centre(vector: &mut [f64]) {
     let mean = vector.iter().sum::<f64>() / vector.len() as f64;
-    vector.iter_mut().for_each(|value| *value -= mean);
+    for value in vector {
+        *value -= mean;
+    }
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -68,8 +75,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 /// The Laplacian times a vector.
 fn laplacian(graph: &Graph, vector: &[f64]) -> Vec<f64> {
-    let row = |node| {
-        let own = vector[crate::node::NodeId::index(node)];
+    let row = |node: NodeId| {
+        let own = vector[node.index()];
         graph.neighbours(node).iter().map(|other| own - vector[other.index()]).sum()
     };
     graph.nodes().map(row).collect()
