@@ -20,7 +20,8 @@
 //!
 //! Fails where the steps are small against what the honest neighbours pull back: few liars, a
 //! small threshold, neighbours that agree (`cs_plus` measures their spread), or late rounds of
-//! `balance`. Fails against rules that judge a model by its loss on their own data (`ubar`).
+//! `balance`. A rule that also asks for a low loss on the victim's own data (`ubar`) refuses
+//! steps towards a target that raises it.
 //!
 //! Reference: after Raynal, Pasquini and Troncoso, Can Decentralized Learning be more robust than
 //! Federated Learning?, arXiv 2303.03829, 2023, who make a network converge to a model of their

@@ -9,11 +9,11 @@
 use crate::graph::Graph;
 use crate::node::NodeId;
 
-/// The most steps of inverse iteration.
-const STEPS: usize = 500;
+/// The most steps of inverse iteration; two eigenvalues that lie close together take many.
+const STEPS: usize = 5000;
 
 /// The residual `|L x - theta x| / theta` at which a vector is taken for an eigenvector.
-const PRECISE: f64 = 1e-11;
+const PRECISE: f64 = 1e-10;
 
 /// The residual, relative to the right side, at which a system is taken as solved.
 const SOLVED: f64 = 1e-13;
