@@ -1,10 +1,20 @@
 //! Model poisoning: what corrupted identities send in place of an honest update.
 
+mod dissensus;
+mod drag;
+mod echo;
 mod gaussian;
 mod inner_product;
+mod isolation;
 mod little_is_enough;
 mod moments;
+mod neighbourhood;
+#[cfg(test)]
+mod peers;
 mod sign_flip;
+mod spectral;
+mod state_override;
+mod target;
 
 use std::fmt::Debug;
 
@@ -26,6 +36,12 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
         &inner_product::ENTRY,
         &little_is_enough::ENTRY,
         &gaussian::ENTRY,
+        &dissensus::ENTRY,
+        &spectral::ENTRY,
+        &state_override::ENTRY,
+        &echo::ENTRY,
+        &drag::ENTRY,
+        &isolation::ENTRY,
     ],
 };
 
@@ -91,7 +107,11 @@ impl Knowledge {
     }
 }
 
-/// The server's rule, lent to an attacker that knows it.
+/// The rule of the other side, lent to an attacker that knows it.
+///
+/// A server's takes all updates of a round and returns their aggregate. A victim's takes what
+/// the identities of the view would send to it, one row each, and returns the model that the
+/// victim would then have, its own and its honest neighbours' models mixed in.
 pub type Defence<'a> = dyn Fn(ArrayView2<'_, f32>) -> Result<Array1<f32>, String> + 'a;
 
 /// What an adversary sees in one round.
@@ -111,7 +131,7 @@ pub struct View<'a> {
     pub participants: usize,
     /// How many of them are corrupted, `m`.
     pub corrupted: usize,
-    /// The server's rule, for those who know it.
+    /// The rule of the server, or of the victim, for those who know it.
     pub defence: Option<&'a Defence<'a>>,
     /// The one node that this is to be sent to, where each receiver can be told another lie: a
     /// peer among its neighbours. All vectors of the view are models then, not updates, and
@@ -190,7 +210,8 @@ impl Crafted {
 pub struct Claims {
     /// With its defaults it moves the mean of the updates.
     pub moves_mean: bool,
-    /// Its vectors stay within the spread of the honest ones, so that no distance test sees them.
+    /// Its vectors stay within the spread of the honest ones, so that no distance test sees them:
+    /// those sent to one peer are no further from it than its furthest honest neighbour.
     pub stays_inside: bool,
 }
 
@@ -213,6 +234,15 @@ pub enum AttackError {
     /// It speaks to a peer about its neighbourhood, and there is no peer.
     #[error("{attack} tells each peer another lie, so it needs peers: use it in system `gossip`")]
     NoVictim {
+        /// The attack's name.
+        attack: &'static str,
+    },
+    /// It tries what it sends on the victim's rule, and that was not handed to it.
+    #[error(
+        "{attack} searches with the victim's rule and does not know it: give the adversary \
+         `omniscient_and_rule`"
+    )]
+    NoDefence {
         /// The attack's name.
         attack: &'static str,
     },
@@ -245,9 +275,15 @@ fn finite(parameter: &str, value: f64) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use ndarray::Axis;
+
+    use super::peers::Peers;
     use super::*;
-    use crate::catalog::Choice;
+    use crate::catalog::{Choice, Entry};
     use crate::seed::{Purpose, run_stream};
+    use crate::vector::squared_distance;
 
     /// What `corrupted` identities send that read these honest updates.
     pub(crate) fn craft_omniscient(
@@ -292,15 +328,25 @@ pub(crate) mod tests {
         let mut rng = run_stream(1, Purpose::Attack);
         match attack.craft(&view, &mut Memory::default(), &mut rng)? {
             Crafted::PerNode(rows) => Ok(rows),
-            other => panic!("expected one row per identity, got {other:?}"),
+            Crafted::Silence => panic!("expected one row per identity, got silence"),
         }
+    }
+
+    type Row = &'static Entry<dyn Attack, Claims>;
+
+    /// All members that speak to one peer at a time, or all others, with their defaults.
+    fn members(directed: bool) -> Vec<(Row, Arc<dyn Attack>)> {
+        let built = CATALOG
+            .entries
+            .iter()
+            .map(|&entry| (entry, CATALOG.build_default(entry.name).unwrap().value));
+        built.filter(|(_, attack)| attack.directed() == directed).collect()
     }
 
     #[test]
     fn every_member_answers_with_one_row_per_identity_and_stays_total() {
         let honest = Array2::from_shape_fn((4, 3), |(row, column)| (row * 3 + column) as f32);
-        for entry in CATALOG.entries {
-            let attack = CATALOG.build_default(entry.name).unwrap().value;
+        for (entry, attack) in members(false) {
             let sent = craft_omniscient(&*attack, &honest, 2).unwrap();
             assert_eq!(sent.dim(), (2, 3), "{}", entry.name);
             let broken = Array2::from_elem((4, 3), f32::NAN);
@@ -309,12 +355,95 @@ pub(crate) mod tests {
         }
     }
 
+    /// Two rings of four, joined by one edge, with two liars for each peer.
+    fn two_rings(models: Array2<f32>) -> Peers {
+        let ring = |first: u32| (0..4).map(move |at| (first + at, first + (at + 1) % 4));
+        let edges: Vec<(u32, u32)> = ring(0).chain(ring(4)).chain([(3, 4)]).collect();
+        Peers::new(&edges, models, 2)
+    }
+
+    #[test]
+    fn members_that_speak_to_a_peer_answer_each_and_need_one() {
+        let models = Array2::from_shape_fn((8, 3), |(row, column)| (row * row + column) as f32);
+        let peers = two_rings(models.clone());
+        for (entry, attack) in members(true) {
+            assert!(!attack.uses_own(Knowledge::OwnData), "{}", entry.name);
+            for node in 0..8 {
+                let sent = peers.craft(&*attack, node, None).unwrap();
+                assert_eq!(sent.dim(), (2, 3), "{}", entry.name);
+                assert_eq!(sent.row(0), sent.row(1), "{}", entry.name);
+                assert_eq!(sent, peers.craft(&*attack, node, None).unwrap(), "{}", entry.name);
+            }
+            let alone = craft_omniscient(&*attack, &models, 2);
+            assert_eq!(alone, Err(AttackError::NoVictim { attack: entry.name }));
+        }
+    }
+
+    #[test]
+    fn members_that_speak_to_a_peer_stay_total() {
+        let strange = [f32::MAX, f32::MIN, 1e30, -1e30, 1e-45, -0.0, 0.0, f32::MIN_POSITIVE];
+        let huge = |(row, column): (usize, usize)| strange[(row * 5 + column * 3) % 8];
+        for models in [Array2::from_shape_fn((8, 5), huge), Array2::zeros((8, 5))] {
+            let peers = two_rings(models);
+            for (entry, attack) in members(true) {
+                for node in 0..8 {
+                    let sent = peers.craft(&*attack, node, None).unwrap();
+                    assert!(sent.iter().all(|x| x.is_finite()), "{} {node}: {sent}", entry.name);
+                }
+            }
+        }
+        for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let peers = two_rings(Array2::from_elem((8, 5), broken));
+            let empty = two_rings(Array2::zeros((8, 0)));
+            for (entry, attack) in members(true) {
+                assert!(peers.craft(&*attack, 3, None).is_ok(), "{} {broken}", entry.name);
+                assert_eq!(empty.craft(&*attack, 3, None).unwrap().dim(), (2, 0));
+            }
+        }
+    }
+
+    /// Whether the sent rows move the mean of what the victim has, and whether each lies no
+    /// further from the victim than its furthest honest neighbour: peers measure from themselves.
+    fn moves_and_stays(peers: &Peers, attack: &dyn Attack, node: u32) -> (bool, bool) {
+        let sent = peers.craft(attack, node, None).unwrap();
+        peers.with_view(node, None, |view| {
+            let honest = view.honest.unwrap();
+            let mean = honest.mean_axis(Axis(0)).unwrap();
+            let moved = sent.mean_axis(Axis(0)).unwrap() - mean;
+            let victim = view.victim.unwrap();
+            let away = |row: ArrayView1<'_, f32>| {
+                squared_distance(&row.to_vec(), &victim.model.to_vec()).sqrt()
+            };
+            let furthest = victim.models.rows().into_iter().map(away).fold(0.0, f64::max);
+            let inside = sent.rows().into_iter().all(|row| away(row) <= furthest * 1.000_001);
+            (moved.iter().any(|moved| moved.abs() > 0.01), inside)
+        })
+    }
+
+    #[test]
+    fn claims_of_members_that_speak_to_a_peer_hold_with_the_defaults() {
+        let world = |row: usize| if row < 4 { -10.0 } else { 10.0 };
+        let place =
+            |(row, column): (usize, usize)| world(row) + ((row * 7 + column * 3) % 5) as f32 * 0.7;
+        // Where liars weigh less than the honest, what they have to say lies further out.
+        let two = two_rings(Array2::from_shape_fn((8, 4), place));
+        let one = Peers { liars: 1, ..two_rings(two.models.clone()) };
+        for (entry, attack) in members(true) {
+            let found = (0..8).map(|node| (&one, node)).chain((0..8).map(|node| (&two, node)));
+            let found: Vec<(bool, bool)> =
+                found.map(|(peers, node)| moves_and_stays(peers, &*attack, node)).collect();
+            let moves = found.iter().any(|&(moves, _)| moves);
+            let inside = found.iter().all(|&(_, inside)| inside);
+            assert_eq!(entry.claims.moves_mean, moves, "{}", entry.name);
+            assert_eq!(entry.claims.stays_inside, inside, "{}", entry.name);
+        }
+    }
+
     #[test]
     fn claims_hold_with_the_defaults() {
         let honest =
             Array2::from_shape_fn((6, 2), |(row, column)| 1.0 + row as f32 * 0.5 + column as f32);
-        for entry in CATALOG.entries {
-            let attack = CATALOG.build_default(entry.name).unwrap().value;
+        for (entry, attack) in members(false) {
             let sent = craft_omniscient(&*attack, &honest, 2).unwrap();
             for column in 0..2 {
                 let honest = honest.column(column);
@@ -334,9 +463,13 @@ pub(crate) mod tests {
 
     #[test]
     fn parameters_that_are_no_numbers_are_refused() {
-        for (name, field) in
-            [("sign_flip", "factor"), ("inner_product", "epsilon"), ("gaussian", "mean")]
-        {
+        for (name, field) in [
+            ("sign_flip", "factor"),
+            ("inner_product", "epsilon"),
+            ("gaussian", "mean"),
+            ("dissensus", "epsilon"),
+            ("spectral", "scale"),
+        ] {
             let choice = Choice::with(name, &format!("{field} = nan")).unwrap();
             let error = CATALOG.build(&choice).unwrap_err();
             assert_eq!(error.message, format!("`{field}` must be a finite number, got NaN"));
