@@ -434,7 +434,10 @@ impl MeshAdversary {
         let mut rng = stream(self.settings.seed, Purpose::Attack, view.round, node);
         match self.settings.attack.craft(view, memory, &mut rng) {
             Ok(Crafted::PerNode(rows)) => Ok(Some(rows)),
-            Ok(Crafted::Silence) | Err(AttackError::TooFewKnown { .. }) => Ok(None),
+            // Where absences leave too little to work on, or a formula has nothing for so few, it
+            // is silent.
+            Ok(Crafted::Silence)
+            | Err(AttackError::TooFewKnown { .. } | AttackError::NoShift { .. }) => Ok(None),
             Err(error) => Err(ProtocolError::Attack { round: view.round, error }),
         }
     }
