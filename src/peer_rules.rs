@@ -12,26 +12,47 @@
 //! Analysis for Byzantine Robust Gossip, ICML 2025).
 
 mod arithmetic;
+mod balance;
+mod bridge;
+mod clipped_summation;
+mod columns;
 mod float;
 mod formula;
+mod iterative_outlier_scissor;
 mod local;
 mod metropolis_hastings;
+mod nearest_neighbour_averaging;
 mod order;
+mod self_centred_clipping;
+mod trimmed_summation;
+mod ubar;
 
 use std::fmt::{self, Debug};
 
 use ndarray::{Array1, ArrayView1, ArrayView2};
 
 use crate::aggregators::{AggregateError, Context};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ConfigError};
 use crate::node::NodeId;
 
 pub use float::Float;
 pub use local::Local;
 
 /// All peer rules but [`Local`], which is built from an aggregator.
-pub static CATALOG: Catalog<dyn PeerRule, Claims> =
-    Catalog { kind: "peer rule", entries: &[&metropolis_hastings::ENTRY] };
+pub static CATALOG: Catalog<dyn PeerRule, Claims> = Catalog {
+    kind: "peer rule",
+    entries: &[
+        &metropolis_hastings::ENTRY,
+        &self_centred_clipping::ENTRY,
+        &nearest_neighbour_averaging::ENTRY,
+        &clipped_summation::ENTRY,
+        &trimmed_summation::ENTRY,
+        &iterative_outlier_scissor::ENTRY,
+        &ubar::ENTRY,
+        &bridge::ENTRY,
+        &balance::ENTRY,
+    ],
+};
 
 /// Mixes a node's model with those of its neighbours.
 ///
@@ -167,6 +188,14 @@ impl<F: Float> Debug for Neighbourhood<'_, F> {
             .field("own_weight", &self.own_weight)
             .finish_non_exhaustive()
     }
+}
+
+/// Refuses a parameter that is not a share of a whole.
+fn share(name: &str, value: f64) -> Result<(), ConfigError> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::new(format!("`{name}` = {value}, and it must be from 0 to 1")))
 }
 
 #[cfg(test)]

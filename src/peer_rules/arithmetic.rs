@@ -7,7 +7,7 @@
 use ndarray::{Array1, ArrayView1, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::Float;
+use super::{Float, Mixed, Neighbourhood};
 
 /// Columns that are treated together.
 const LANES: usize = 64;
@@ -91,6 +91,39 @@ pub(super) fn moved<F: Float>(
         result: &mut result,
     });
     Array1::from(result)
+}
+
+/// Gossip in which no message pulls further than `tau`; what is infinitely far does not pull.
+pub(super) fn clipped<F: Float>(
+    own: ArrayView1<'_, F>,
+    neighbours: &Neighbourhood<'_, F>,
+    distances: &[f64],
+    tau: f64,
+) -> Mixed<F> {
+    let clip = |(&weight, &distance): (&f64, &f64)| match distance {
+        _ if distance.is_infinite() => 0.0,
+        _ if distance <= tau => weight,
+        _ => weight * (tau / distance),
+    };
+    let pulls: Vec<f64> = neighbours.weights.iter().zip(distances).map(clip).collect();
+    Mixed { model: moved(own, neighbours.models, &pulls), accepted: None }
+}
+
+/// From the own model the given share of the way to the mean of the accepted; stays if there are
+/// none.
+pub(super) fn towards_mean<F: Float>(
+    own: ArrayView1<'_, F>,
+    neighbours: &Neighbourhood<'_, F>,
+    accepted: &[usize],
+    share: f64,
+) -> Mixed<F> {
+    let mut pulls = vec![0.0; neighbours.len()];
+    let mut chosen = vec![false; neighbours.len()];
+    for &row in accepted {
+        pulls[row] = share / accepted.len() as f64;
+        chosen[row] = true;
+    }
+    Mixed { model: moved(own, neighbours.models, &pulls), accepted: Some(chosen) }
 }
 
 struct Moved<'a, F> {
