@@ -12,9 +12,12 @@
 //! Of a member's statements the first of each kind in a view counts; a second, different one
 //! becomes [`Evidence`]. The paper relies on a network in which everybody sooner or later sees
 //! all that anybody has seen, contradictions included. Here ballots carry that instead: a
-//! precommit and a proposal made again carry the 2f+1 prevotes that justify them, and one who
-//! locks while others prevote otherwise passes the proposal on. Without it one liar, who votes
-//! for a value to one member alone, could keep everybody else from ever agreeing.
+//! precommit and a proposal made again carry the 2f+1 prevotes that justify them; one who locks
+//! while others prevote otherwise passes the proposal on; and one who begins a view says nil in
+//! the view before wherever it has said nothing yet, so that nobody waits there for its votes.
+//! Without it one liar, who votes to one member alone, could keep everybody else from ever
+//! agreeing. Links must deliver sooner or later; where they may lose, give [`Input::Start`] again
+//! now and then.
 //!
 //! A height has one machine; what belongs to other heights is refused, so the caller sorts by
 //! [`Statement::height`](crate::ledger::vote::Statement::height) and keeps what is early.
@@ -287,8 +290,8 @@ impl Consensus {
         if !known && !ballot.is_signed(&self.seat) {
             return self.outputs.push(Output::Refused { member, reason: Unfit::Signature });
         }
+        self.state.log.note(member, view);
         if !in_reach(view, self.state.view) {
-            self.state.log.note_far(member, view, self.state.view);
             return;
         }
         if let Some(quorum) = &ballot.quorum {

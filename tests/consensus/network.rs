@@ -123,9 +123,13 @@ pub(super) struct Network {
 
 #[derive(Debug, Clone)]
 enum Arrival {
-    Input(Input),
+    Input(Box<Input>),
     Crash,
     Return,
+}
+
+fn input(input: Input) -> Arrival {
+    Arrival::Input(Box::new(input))
 }
 
 impl Network {
@@ -172,8 +176,8 @@ impl Network {
                 None => format!("good {index}"),
             };
             let ready = if self.weather.delay > 1 { self.rng.random_range(0..60) } else { 0 };
-            self.at(0, index, Arrival::Input(Input::Start));
-            self.at(ready, index, Arrival::Input(Input::Mine(proposal(&text))));
+            self.at(0, index, input(Input::Start));
+            self.at(ready, index, input(Input::Mine(proposal(&text))));
         }
     }
 
@@ -216,8 +220,8 @@ impl Network {
                 self.places[to].machine = Some(Consensus::restore(seat, state));
                 self.step(to, Input::Start);
             }
-            Arrival::Input(input) if self.places[to].machine.is_some() => self.step(to, input),
-            Arrival::Input(input) => self.postpone(to, input),
+            Arrival::Input(input) if self.places[to].machine.is_some() => self.step(to, *input),
+            Arrival::Input(input) => self.postpone(to, *input),
         }
     }
 
@@ -227,7 +231,7 @@ impl Network {
         let kept = matches!(input, Input::Heard(_) | Input::Learnt(_) | Input::Mine(_));
         if back != u64::MAX && kept {
             let delay = self.rng.random_range(1..4);
-            self.at(back + delay, to, Arrival::Input(input));
+            self.at(back + delay, to, Arrival::Input(Box::new(input)));
         }
     }
 
@@ -237,7 +241,7 @@ impl Network {
             match output {
                 Output::Broadcast(ballot) => self.broadcast(of, ballot),
                 Output::Wait(timer, ticks) => {
-                    self.at(self.now + ticks, of, Arrival::Input(Input::Expired(timer)));
+                    self.at(self.now + ticks, of, input(Input::Expired(timer)));
                 }
                 Output::Judge(proposal) => self.judge(of, proposal),
                 Output::Decided(decision) => self.decided(of, decision),
@@ -266,7 +270,7 @@ impl Network {
     fn judge(&mut self, of: usize, proposal: Proposal) {
         let acceptable = self.places[of].liar.is_some() || acceptable(&proposal);
         let delay = if self.weather.delay > 1 { self.rng.random_range(0..4) } else { 0 };
-        self.at(self.now + delay, of, Arrival::Input(Input::Judged { proposal, acceptable }));
+        self.at(self.now + delay, of, input(Input::Judged { proposal, acceptable }));
     }
 
     /// An honest member tells everybody what was decided.
@@ -292,7 +296,7 @@ impl Network {
         } else {
             start + self.rng.random_range(1..=self.weather.delay)
         };
-        self.at(arrival, to, Arrival::Input(input));
+        self.at(arrival, to, Arrival::Input(Box::new(input)));
     }
 
     /// What the honest have decided, by member.

@@ -77,7 +77,6 @@ fn run(of: impl Iterator<Item = u64>) -> (u64, u32) {
 #[test]
 fn even_schedules_of_four() {
     let (decided, latest) = run((0..SCHEDULES).filter(|seed| seed.is_multiple_of(2)));
-    println!("{decided} of {} decided, the latest in view {latest}", SCHEDULES / 2);
     // The half that settles always decides; the rest is no use if it never does.
     assert!(decided > SCHEDULES / 4 + SCHEDULES / 20, "{decided}");
     assert!(latest > 3, "no schedule was hard: view {latest}");
@@ -86,7 +85,6 @@ fn even_schedules_of_four() {
 #[test]
 fn odd_schedules_of_seven() {
     let (decided, latest) = run((0..SCHEDULES).filter(|seed| !seed.is_multiple_of(2)));
-    println!("{decided} of {} decided, the latest in view {latest}", SCHEDULES / 2);
     assert!(decided > SCHEDULES / 4 + SCHEDULES / 20, "{decided}");
     assert!(latest > 3, "no schedule was hard: view {latest}");
 }

@@ -27,7 +27,8 @@ pub(super) fn in_reach(view: u32, now: u32) -> bool {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Log {
     views: BTreeMap<u32, View>,
-    far: BTreeMap<NodeId, u32>,
+    /// The latest view in which each member has spoken, kept or not.
+    furthest: BTreeMap<NodeId, u32>,
 }
 
 /// What was heard in one view, and which rules have fired that fire once.
@@ -129,13 +130,6 @@ impl View {
         lied || !self.prevotes.agree_on(value)
     }
 
-    /// Who has said anything in this view.
-    pub(super) fn speakers(&self) -> usize {
-        let proposers = self.first.iter().map(|heard| heard.ballot.member);
-        let voters = self.prevotes.0.keys().chain(self.precommits.0.keys()).copied();
-        proposers.chain(voters).collect::<BTreeSet<_>>().len()
-    }
-
     /// Keeps a second proposal if its value has a quorum and no usable one is here.
     fn keep_wanted(&mut self, ballot: Ballot, needed: usize) {
         let value = ballot.statement.value();
@@ -158,8 +152,8 @@ impl Log {
     }
 
     /// All views of which something is kept.
-    pub(super) fn views(&self) -> impl DoubleEndedIterator<Item = (u32, &View)> {
-        self.views.iter().map(|(view, heard)| (*view, heard))
+    pub(super) fn views(&self) -> impl Iterator<Item = &View> {
+        self.views.values()
     }
 
     /// The value with 2f+1 prevotes in a view.
@@ -167,19 +161,22 @@ impl Log {
         self.views.get(&view)?.quorum.as_ref()
     }
 
-    /// Remembers how far ahead a member is.
-    pub(super) fn note_far(&mut self, member: NodeId, view: u32, now: u32) {
-        if view > now {
-            let furthest = self.far.entry(member).or_default();
-            *furthest = view.max(*furthest);
-        }
+    /// Remembers how far a member has got.
+    pub(super) fn note(&mut self, member: NodeId, view: u32) {
+        let furthest = self.furthest.entry(member).or_default();
+        *furthest = view.max(*furthest);
     }
 
-    /// The furthest view that `needed` members have got to or beyond, out of reach.
-    pub(super) fn far(&self, needed: usize, now: u32) -> Option<u32> {
-        let mut views: Vec<u32> = self.far.values().copied().filter(|view| *view > now).collect();
+    /// The latest view that so many members have got to, or beyond.
+    pub(super) fn reached_by(&self, members: usize) -> Option<u32> {
+        let mut views: Vec<u32> = self.furthest.values().copied().collect();
         views.sort_unstable_by(|a, b| b.cmp(a));
-        views.get(needed.checked_sub(1)?).copied()
+        views.get(members.checked_sub(1)?).copied()
+    }
+
+    /// Whether `member` has said something of this kind in a view.
+    pub(super) fn has_said(&self, member: NodeId, view: u32, kind: Kind) -> bool {
+        self.views.get(&view).is_some_and(|heard| heard.slot(member, kind).is_some())
     }
 
     /// Whether exactly this statement is here already.
@@ -276,7 +273,6 @@ impl Log {
             *heard = View { quorum, ..View::default() };
             heard.quorum.is_some()
         });
-        self.far.retain(|_, view| *view > now);
     }
 }
 

@@ -26,6 +26,9 @@ impl Consensus {
 
     /// Begins a view.
     pub(super) fn start(&mut self, view: u32) {
+        if let Some(before) = view.checked_sub(1) {
+            self.abstain(before);
+        }
         self.state.view = view;
         self.state.step = Step::Propose;
         let kept = self.state.valid.map(|(_, view)| view);
@@ -71,25 +74,36 @@ impl Consensus {
         self.record(ballot);
     }
 
-    fn vote(&mut self, content: Content) {
+    fn vote(&mut self, view: u32, content: Content) {
         let quorum = match content {
-            Content::Precommit(Some(_)) => self.state.log.quorum_of(self.state.view).cloned(),
+            Content::Precommit(Some(_)) => self.state.log.quorum_of(view).cloned(),
             _ => None,
         };
-        let statement = Statement { height: self.seat.height, view: self.state.view, content };
+        let statement = Statement { height: self.seat.height, view, content };
         let (chain, keys) = (&self.seat.chain, self.seat.keys.as_ref());
         let ballot = Ballot::vote(self.seat.node, statement, chain, keys).with(quorum);
         self.broadcast(ballot);
     }
 
+    /// Says nil in a view that this member has left or skipped, where it has said nothing. A liar
+    /// may have shown its votes to this member alone; the others are still there and need 2f+1.
+    fn abstain(&mut self, view: u32) {
+        for content in [Content::Prevote(None), Content::Precommit(None)] {
+            let kind = Statement { height: self.seat.height, view, content }.kind();
+            if !self.state.log.has_said(self.seat.node, view, kind) {
+                self.vote(view, content);
+            }
+        }
+    }
+
     fn prevote(&mut self, value: Option<Digest>) {
         self.state.step = Step::Prevote;
-        self.vote(Content::Prevote(value));
+        self.vote(self.state.view, Content::Prevote(value));
     }
 
     fn precommit(&mut self, value: Option<Digest>) {
         self.state.step = Step::Precommit;
-        self.vote(Content::Precommit(value));
+        self.vote(self.state.view, Content::Precommit(value));
     }
 
     /// Rules 1 and 2: a fresh proposal, or one that had 2f+1 prevotes in an earlier view.
@@ -188,7 +202,7 @@ impl Consensus {
     /// Rule 7, in any view: 2f+1 precommits for an acceptable value decide it.
     fn decide_if_possible(&mut self) -> bool {
         let needed = self.seat.quorum();
-        let decided = |(_, heard): (u32, &View)| heard.precommits.decided(needed);
+        let decided = |heard: &View| heard.precommits.decided(needed);
         let all: Vec<_> = self.state.log.views().filter_map(decided).collect();
         for (value, certificate) in all {
             let view = certificate.view;
@@ -201,12 +215,10 @@ impl Consensus {
         false
     }
 
-    /// Rule 8: f+1 members speak in a later view, so an honest one has got there.
+    /// Rule 8: f+1 members have got to a later view, so an honest one has.
     fn catch_up(&mut self) -> bool {
-        let (needed, now) = (self.seat.one_honest(), self.state.view);
-        let ahead = |(view, heard): &(u32, &View)| *view > now && heard.speakers() >= needed;
-        let near = self.state.log.views().rev().find(ahead).map(|(view, _)| view);
-        let Some(view) = near.max(self.state.log.far(needed, now)) else { return false };
+        let reached = self.state.log.reached_by(self.seat.one_honest());
+        let Some(view) = reached.filter(|view| *view > self.state.view) else { return false };
         self.start(view);
         true
     }
