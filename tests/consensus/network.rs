@@ -128,7 +128,7 @@ enum Arrival {
     Return,
 }
 
-fn input(input: Input) -> Arrival {
+fn arrival(input: Input) -> Arrival {
     Arrival::Input(Box::new(input))
 }
 
@@ -176,8 +176,8 @@ impl Network {
                 None => format!("good {index}"),
             };
             let ready = if self.weather.delay > 1 { self.rng.random_range(0..60) } else { 0 };
-            self.at(0, index, input(Input::Start));
-            self.at(ready, index, input(Input::Mine(proposal(&text))));
+            self.at(0, index, arrival(Input::Start));
+            self.at(ready, index, arrival(Input::Mine(proposal(&text))));
         }
     }
 
@@ -241,7 +241,7 @@ impl Network {
             match output {
                 Output::Broadcast(ballot) => self.broadcast(of, ballot),
                 Output::Wait(timer, ticks) => {
-                    self.at(self.now + ticks, of, input(Input::Expired(timer)));
+                    self.at(self.now + ticks, of, arrival(Input::Expired(timer)));
                 }
                 Output::Judge(proposal) => self.judge(of, proposal),
                 Output::Decided(decision) => self.decided(of, decision),
@@ -270,7 +270,7 @@ impl Network {
     fn judge(&mut self, of: usize, proposal: Proposal) {
         let acceptable = self.places[of].liar.is_some() || acceptable(&proposal);
         let delay = if self.weather.delay > 1 { self.rng.random_range(0..4) } else { 0 };
-        self.at(self.now + delay, of, input(Input::Judged { proposal, acceptable }));
+        self.at(self.now + delay, of, arrival(Input::Judged { proposal, acceptable }));
     }
 
     /// An honest member tells everybody what was decided.
