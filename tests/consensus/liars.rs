@@ -26,6 +26,9 @@ pub(super) enum Liar {
     Anything,
     /// It supports whatever is proposed, to one member alone, and is silent to all others.
     Divider(usize),
+    /// It does the same in even views, so that one member may decide alone, and supports the next
+    /// value before everybody in odd ones.
+    Turncoat(usize),
 }
 
 impl Liar {
@@ -56,6 +59,17 @@ impl Liar {
             Liar::FalseVoter if !is_proposal => vec![vote(seat, ballot, Some(unheard_of()))],
             Liar::TwoVotes if !is_proposal && to % 2 == 1 => vec![vote(seat, ballot, None)],
             Liar::Divider(favoured) if !is_proposal && to != *favoured => Vec::new(),
+            Liar::Turncoat(favoured)
+                if !is_proposal && to != *favoured && ballot.statement.view.is_multiple_of(2) =>
+            {
+                Vec::new()
+            }
+            Liar::Turncoat(_) if is_proposal && rng.random_bool(0.3) => {
+                vec![false_claim(seat, ballot)]
+            }
+            Liar::Turncoat(_) if is_proposal && ballot.statement.view > 0 => {
+                vec![other_proposal(seat, ballot)]
+            }
             Liar::Anything => anything(seat, ballot, rng),
             _ => vec![ballot.clone()],
         }
@@ -81,6 +95,12 @@ fn other_proposal(seat: &Seat, ballot: &Ballot) -> Ballot {
     Ballot::proposal(seat, ballot.statement.view, &proposal("good other"), None)
 }
 
+/// Another value that is said to have had 2f+1 prevotes in the view before.
+fn false_claim(seat: &Seat, ballot: &Ballot) -> Ballot {
+    let view = ballot.statement.view;
+    Ballot::proposal(seat, view, &proposal("good other"), view.checked_sub(1))
+}
+
 /// The right value with something else in it.
 fn broken_proposal(seat: &Seat, ballot: &Ballot) -> Ballot {
     let mut broken = ballot.proposed().unwrap();
@@ -93,6 +113,7 @@ fn anything(seat: &Seat, ballot: &Ballot, rng: &mut ChaCha8Rng) -> Vec<Ballot> {
     let twisted = |choice: u32| match (choice, is_proposal) {
         (0, true) => other_proposal(seat, ballot),
         (1, true) => broken_proposal(seat, ballot),
+        (2, true) => false_claim(seat, ballot),
         (0, false) => vote(seat, ballot, None),
         (1, false) => vote(seat, ballot, Some(unheard_of())),
         (2, false) => vote(seat, ballot, Some(proposal("good other").value)),

@@ -15,18 +15,19 @@ const SCHEDULES: u64 = 10_000;
 const LONG: u64 = 20_000;
 
 fn liar(count: usize, rng: &mut ChaCha8Rng) -> Liar {
-    match rng.random_range(0..9) {
+    match rng.random_range(0..12) {
         0 => Liar::Silent,
         1 => Liar::BadProposer,
         2 => Liar::TwoProposals,
         3 => Liar::FalseVoter,
         4 => Liar::TwoVotes,
         5 => Liar::Divider(rng.random_range(0..count)),
+        6..9 => Liar::Turncoat(rng.random_range(0..count)),
         _ => Liar::Anything,
     }
 }
 
-/// Up to f members lie; others crash, for a while or, if `settles` allows fewer than f liars,
+/// Up to f members lie, each in its way or all in one; others crash, for a while or, if `settles` allows fewer than f liars,
 /// for ever.
 fn schedule(seed: u64) -> (Network, bool) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -56,7 +57,12 @@ fn schedule(seed: u64) -> (Network, bool) {
         down,
         partition: (if rng.random_bool(0.3) { rng.random_range(0..300) } else { 0 }, side),
     };
-    let liars = order[..liars].iter().map(|member| (*member, liar(count, &mut rng))).collect();
+    let (conspiracy, plan) = (rng.random_bool(0.5), liar(count, &mut rng));
+    let own = |member: &usize| {
+        let drawn = liar(count, &mut rng);
+        (*member, if conspiracy { plan.clone() } else { drawn })
+    };
+    let liars = order[..liars].iter().map(own).collect();
     (Network::new(count, Keys::Cheap, weather, liars, seed), settles)
 }
 
