@@ -10,6 +10,7 @@ pub mod coordinator;
 pub mod data;
 pub mod experiment;
 pub mod explain;
+pub mod ledger;
 pub mod list;
 pub mod run;
 pub mod schema;
@@ -42,6 +43,7 @@ enum Command {
     Aggregate(aggregate::Arguments),
     Attack(attack::Arguments),
     Data(data::Arguments),
+    Ledger(ledger::Arguments),
     Coordinator(coordinator::Arguments),
     Worker(worker::Arguments),
     /// Prints the JSON Schema of experiment files
@@ -58,6 +60,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::Aggregate(arguments) => aggregate::run(&arguments),
         Command::Attack(arguments) => attack::run(&arguments),
         Command::Data(arguments) => data::run(arguments),
+        Command::Ledger(arguments) => ledger::run(&arguments),
         Command::Coordinator(arguments) => coordinator::run(&arguments),
         Command::Worker(arguments) => worker::run(&arguments),
         Command::Schema => schema::run(),

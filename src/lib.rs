@@ -57,8 +57,9 @@
 //!   [`vector`], [`dataset`], [`kernels`] (loops over rows and columns) and [`memory`].
 //! - Catalogs, one file for each member: [`aggregators`], [`preaggregators`], [`attacks`],
 //!   [`poisons`], [`threats`], [`datasets`], [`partitions`], [`models`] and [`metrics`].
-//! - Who takes part: [`training`], [`like`] (other libraries by name), [`protocol`] (every
-//!   participant as a state machine) and [`systems`] (how they are wired).
+//! - Who takes part: [`ledger`] (what was agreed on, so that nobody can change it unseen),
+//!   [`training`], [`like`] (other libraries by name), [`protocol`] (every participant as a state
+//!   machine) and [`systems`] (how they are wired).
 //! - [`runtime`]: one process or many; the only user of clock, threads, sockets and files.
 //! - [`experiment`]: a config as typed, a plan that is checked, a run that leaves files.
 //! - [`report`]: tables and findings from what runs have left.
@@ -94,6 +95,7 @@ pub mod threats;
 pub mod topologies;
 
 // 2 protocol
+pub mod ledger;
 pub mod like;
 pub mod protocol;
 pub mod systems;

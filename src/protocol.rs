@@ -9,6 +9,7 @@
 
 pub mod admission;
 pub mod adversary;
+pub mod consensus;
 pub mod fault;
 pub mod history;
 pub mod machine;

@@ -98,6 +98,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Crowd {
     /// How many strangers there may be.
     room: usize,
+    /// How many connections one identity may have.
+    connections: usize,
     arrivals: u64,
     inside: BTreeMap<u64, Inside>,
 }
@@ -117,7 +119,8 @@ enum Who {
 
 impl Default for Crowd {
     fn default() -> Self {
-        Crowd { room: STRANGERS_MAX, arrivals: 0, inside: BTreeMap::new() }
+        let (room, connections) = (STRANGERS_MAX, CONNECTIONS_MAX);
+        Crowd { room, connections, arrivals: 0, inside: BTreeMap::new() }
     }
 }
 
@@ -174,7 +177,7 @@ impl Crowd {
             inside.who = who;
         }
         let connections = self.inside.values().filter(|inside| inside.who == who).count();
-        if connections > CONNECTIONS_MAX {
+        if connections > self.connections {
             self.show_out_first(who);
         }
     }
@@ -223,6 +226,13 @@ impl Door {
     /// A door at this listener, at which an introduction may take so long.
     pub fn new(listener: TcpListener, strangers: Arc<Strangers>, introduction: Duration) -> Self {
         Door { listener, strangers, introduction, crowd: Arc::default(), pause: None }
+    }
+
+    /// The same door with room for so many connections of one identity.
+    #[must_use]
+    pub fn with_connections(self, connections: usize) -> Self {
+        locked(&self.crowd).connections = connections;
+        self
     }
 
     fn admit(&self, stream: TcpStream, address: SocketAddr) -> Guest {

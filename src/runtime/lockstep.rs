@@ -143,18 +143,38 @@ impl<'a> Stage<'a> {
         true
     }
 
-    /// Nothing is under way, so who is waited for will never speak.
+    /// Nothing is under way, so who is waited for and waits for nobody will never speak. Who has
+    /// recorded the round is silent because it is over; the adversary goes on by itself and may
+    /// wait for such nodes already.
     fn give_up_on_the_silent(&mut self, machines: &Machines) -> bool {
-        let mut told = false;
-        for (&seat, machine) in machines {
-            for node in machine.awaits() {
-                if self.lost.insert((seat, node)) {
-                    self.tell(seat, Event::Lost { node });
-                    told = true;
-                }
-            }
+        let waiting: BTreeMap<Seat, Vec<NodeId>> = machines
+            .iter()
+            .map(|(&seat, machine)| (seat, self.still_awaited(seat, machine.awaits())))
+            .filter(|(_, awaited)| !awaited.is_empty())
+            .collect();
+        let dead = |node: &NodeId| !waiting.contains_key(&self.cast.voices[node]);
+        let anybody_dead = waiting.values().flatten().any(dead);
+        let mut lost = Vec::new();
+        for (&seat, awaited) in &waiting {
+            // Where all wait for each other, nobody will ever speak.
+            let given_up = awaited.iter().filter(|node| dead(node) || !anybody_dead);
+            lost.extend(given_up.map(|&node| (seat, node)));
         }
-        told
+        for &(seat, node) in &lost {
+            self.lost.insert((seat, node));
+            self.tell(seat, Event::Lost { node });
+        }
+        !lost.is_empty()
+    }
+
+    /// Whom a seat waits for in vain: neither given up before nor done with the round.
+    fn still_awaited(&self, seat: Seat, mut awaited: Vec<NodeId>) -> Vec<NodeId> {
+        awaited.retain(|node| {
+            let voice = self.cast.voices.get(node);
+            let paused = voice.is_some_and(|voice| self.recorded.contains(voice));
+            voice.is_some() && !paused && !self.lost.contains(&(seat, *node))
+        });
+        awaited
     }
 
     /// The round is over: everybody who recorded it goes on.

@@ -280,9 +280,11 @@ fn whole(header: &Body) -> Result<Message, Reason> {
 fn claim(claim: &Claim) -> Result<(NodeId, Option<Digest>), Reason> {
     let digest = match claim.digest.as_slice() {
         [] => None,
-        bytes => Some(
-            Digest::from_bytes(bytes).ok_or_else(|| malformed("a digest that has not 32 bytes"))?,
-        ),
+        bytes => {
+            let bytes = bytes.try_into();
+            let bytes = bytes.map_err(|_| malformed("a digest that has not 32 bytes"))?;
+            Some(Digest::from_bytes(bytes))
+        }
     };
     Ok((NodeId(claim.sender), digest))
 }

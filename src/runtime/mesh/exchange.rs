@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the system asks whether a neighbour that says nothing is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// How many lines one neighbour may have to this process at a time, in all runs that are open.
+const LINES_MAX: usize = 1024;
+
 /// What comes in on a line.
 #[derive(Debug)]
 pub enum Heard {
@@ -128,7 +131,8 @@ pub async fn listen() -> Result<(Arc<Switchboard>, SocketAddr), RunError> {
     let switchboard =
         Switchboard { runs: Mutex::default(), changed, strangers: Arc::clone(&strangers) };
     let switchboard = Arc::new(switchboard);
-    let door = Door::new(listener, strangers, PATIENCE.max(INTRODUCTION));
+    let door =
+        Door::new(listener, strangers, PATIENCE.max(INTRODUCTION)).with_connections(LINES_MAX);
     let service = ExchangeServer::new(Service(Arc::clone(&switchboard)))
         .max_decoding_message_size(ENVELOPE_MAX);
     tokio::spawn(async move {
