@@ -88,6 +88,7 @@ pub mod models;
 pub mod partitions;
 pub mod poisons;
 pub mod preaggregators;
+pub mod sampling;
 pub mod threats;
 
 // 2 protocol
