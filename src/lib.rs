@@ -103,6 +103,9 @@ pub mod runtime;
 // 4 experiment
 pub mod experiment;
 
+// 5 analyses
+pub mod analyses;
+
 // 6 report
 pub mod report;
 
