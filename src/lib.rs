@@ -91,6 +91,7 @@ pub mod partitions;
 pub mod peer_rules;
 pub mod poisons;
 pub mod preaggregators;
+pub mod sampling;
 pub mod threats;
 pub mod topologies;
 
@@ -106,6 +107,9 @@ pub mod runtime;
 
 // 4 experiment
 pub mod experiment;
+
+// 5 analyses
+pub mod analyses;
 
 // 6 report
 pub mod report;

@@ -29,6 +29,8 @@ pub enum Purpose {
     Aggregation = 7,
     /// Who is absent in a round by plan.
     Absence = 8,
+    /// What peer samplers draw, and their attackers.
+    Sampling = 9,
     /// Which samples a peer judges its neighbours' models by.
     Screening = 10,
     /// Who meets whom.

@@ -8,7 +8,7 @@ use super::usage::Usage;
 use crate::catalog::{Catalog, did_you_mean};
 use crate::{
     aggregators, attacks, datasets, downfalls, like, metrics, models, partitions, peer_rules,
-    poisons, preaggregators, systems, threats,
+    poisons, preaggregators, sampling, systems, threats,
 };
 
 /// Lists the members of all catalogs, or of one kind.
@@ -55,6 +55,7 @@ pub fn shelves() -> Vec<Shelf> {
         shelf(&poisons::CATALOG),
         shelf(&downfalls::CATALOG),
         shelf(&threats::CATALOG),
+        shelf(&sampling::CATALOG),
         shelf(&datasets::CATALOG),
         shelf(&partitions::CATALOG),
         shelf(&models::CATALOG),

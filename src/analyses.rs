@@ -1,0 +1,4 @@
+//! Analyses: exact models and searches beside the experiments.
+
+pub mod capture;
+pub mod sampling;
