@@ -9,6 +9,9 @@
 
 pub mod admission;
 pub mod adversary;
+pub mod aggregation;
+pub mod collection;
+pub mod early;
 pub mod fault;
 pub mod history;
 pub mod machine;
