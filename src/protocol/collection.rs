@@ -121,6 +121,11 @@ impl Collection {
         self.timed_out = false;
     }
 
+    /// How many values an update has.
+    pub fn values(&self) -> usize {
+        self.values
+    }
+
     /// Everybody who is expected to share.
     pub fn roster(&self) -> &Roster {
         &self.roster
@@ -137,6 +142,23 @@ impl Collection {
     /// these are asked in the new round, lest everybody waits for them.
     pub fn silent(&self) -> BTreeSet<NodeId> {
         self.silent.difference(&self.lost).copied().collect()
+    }
+
+    /// Asks those who had nothing in the round before, in the name of `node`.
+    pub fn roll_call(&self, node: NodeId) -> Vec<Action> {
+        let ask = |to: NodeId| {
+            let message = Message::Fetch { round: self.round, sender: to };
+            Action::Send { from: node, to, message }
+        };
+        self.silent().into_iter().map(ask).collect()
+    }
+
+    /// Tells everybody who is not lost the round's model, or that there is none, in the name of
+    /// `node`.
+    pub fn tell(&self, node: NodeId, model: Option<&Shared>) -> Vec<Action> {
+        let message = model_or_nothing(self.round, model);
+        let there = self.roster.ids().iter().filter(|id| !self.lost.contains(id));
+        there.map(|&to| Action::Send { from: node, to, message: message.clone() }).collect()
     }
 
     /// Those to be asked again after the round that is complete: what a checkpoint keeps.
@@ -276,6 +298,14 @@ impl Collection {
             }
         };
         self.answers.iter().map(record).collect()
+    }
+}
+
+/// The word of whoever serves workers: the round's model, or that there is none.
+pub fn model_or_nothing(round: Round, model: Option<&Shared>) -> Message {
+    match model {
+        Some(model) => Message::Model { round, model: Arc::clone(model), degree: 0 },
+        None => Message::Absent { round },
     }
 }
 
