@@ -9,8 +9,14 @@
 
 pub mod admission;
 pub mod adversary;
+pub mod aggregation;
+pub mod agreement;
+pub mod collection;
 pub mod consensus;
+pub mod early;
+pub mod echo;
 pub mod fault;
+pub mod follower;
 pub mod history;
 pub mod machine;
 pub mod meetings;
@@ -18,6 +24,7 @@ pub mod mesh_adversary;
 pub mod message;
 pub mod peer;
 pub mod record;
+pub mod replica;
 pub mod server;
 pub mod turncoat;
 pub mod worker;

@@ -10,6 +10,7 @@ mod alone;
 mod central;
 mod gossip;
 mod oracle;
+mod replicated;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -31,7 +32,7 @@ use crate::vector::Shared;
 /// All systems.
 pub static CATALOG: Catalog<dyn System> = Catalog {
     kind: "system",
-    entries: &[&alone::ENTRY, &oracle::ENTRY, &central::ENTRY, &gossip::ENTRY],
+    entries: &[&alone::ENTRY, &oracle::ENTRY, &central::ENTRY, &replicated::ENTRY, &gossip::ENTRY],
 };
 
 /// A degree of decentralization.

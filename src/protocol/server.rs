@@ -7,16 +7,12 @@ use std::sync::Arc;
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
-use super::admission::admit;
-use super::{
-    Action, Event, Machine, MachineState, Message, Outcome, ProtocolError, Reason, Refusal,
-    RoundRecord, SenderRecord,
-};
-use crate::aggregators::{Aggregate, Aggregator, Context};
-use crate::memory::Memory;
+use super::aggregation::{Aggregation, AggregationSettings, Remembered};
+use super::collection::Collection;
+use super::{Action, Event, Machine, MachineState, Message, ProtocolError, Reason, RoundRecord};
+use crate::aggregators::Aggregator;
 use crate::node::{NodeId, Roster, Round};
-use crate::seed::{Purpose, stream};
-use crate::vector::{Digest, Shared, as_slice, norm, stack};
+use crate::vector::{Digest, Shared, as_slice};
 
 /// What a server is told before the first round.
 #[derive(Debug, Clone)]
@@ -44,218 +40,97 @@ pub struct ServerSettings {
 /// The server's machine.
 #[derive(Debug)]
 pub struct Server {
-    settings: ServerSettings,
+    node: NodeId,
+    rounds: u32,
     model: Shared,
     closed: Round,
-    previous: Option<Vec<f32>>,
-    memory: Memory,
-    lost: BTreeSet<NodeId>,
-    timed_out: bool,
-    answers: BTreeMap<NodeId, Answer>,
-    refusals: BTreeMap<NodeId, u32>,
-}
-
-/// What an identity answered in the open round.
-#[derive(Debug)]
-enum Answer {
-    Shared { update: Shared, loss: f32, samples: u64 },
-    Absent,
-    Refused,
-    Lost,
+    aggregation: Aggregation,
+    collection: Collection,
 }
 
 /// The part of a server that a checkpoint keeps.
 #[derive(Serialize, Deserialize)]
 struct State {
     model: Vec<f32>,
-    previous: Option<Vec<f32>>,
-    memory: Memory,
-    lost: Vec<NodeId>,
+    remembered: Remembered,
+    lost: BTreeSet<NodeId>,
 }
 
 impl Server {
     /// A server before the first round.
     pub fn new(settings: ServerSettings) -> Self {
+        let ServerSettings { node, roster, rounds, initial, .. } = settings;
         Server {
-            model: Arc::clone(&settings.initial),
-            settings,
+            node,
+            rounds,
             closed: Round(0),
-            previous: None,
-            memory: Memory::default(),
-            lost: BTreeSet::new(),
-            timed_out: false,
-            answers: BTreeMap::new(),
-            refusals: BTreeMap::new(),
+            aggregation: Aggregation::new(AggregationSettings {
+                rule: settings.rule,
+                byzantine: settings.byzantine,
+                rounds,
+                learning_rate: settings.learning_rate,
+                seed: settings.seed,
+                node,
+                head: settings.head,
+            }),
+            collection: Collection::new(roster, initial.len()),
+            model: initial,
         }
-    }
-
-    fn open(&self) -> Round {
-        self.closed.next()
     }
 
     /// Asks everybody who is still there to train, or ends the run.
     fn begin_round(&mut self) -> Vec<Action> {
-        let round = self.open();
-        if round.0 > self.settings.rounds {
+        let round = self.closed.next();
+        self.collection.open(round);
+        if round.0 > self.rounds {
             return vec![Action::Finish];
         }
-        self.answers = self.lost.iter().map(|&node| (node, Answer::Lost)).collect();
-        self.refusals.clear();
-        self.timed_out = false;
-        let asked = self.settings.roster.ids().iter().filter(|node| !self.lost.contains(node));
+        let lost = self.collection.lost();
+        let asked = self.collection.roster().ids().iter().filter(|node| !lost.contains(node));
         asked
             .map(|&to| Action::Send {
-                from: self.settings.node,
+                from: self.node,
                 to,
                 message: Message::Train { round, model: Arc::clone(&self.model) },
             })
             .collect()
     }
 
-    /// Takes an answer, or says why not. A share that is not admitted is an answer too: its
-    /// sender has had its turn.
-    fn take(&mut self, from: NodeId, message: Message) -> Result<(), Reason> {
-        if !self.settings.roster.contains(from) {
-            return Err(Reason::Stranger);
-        }
-        if self.lost.contains(&from) {
-            return Err(Reason::Lost);
-        }
-        if message.round() != self.open() {
-            return Err(Reason::OtherRound { got: message.round() });
-        }
-        if self.answers.contains_key(&from) {
-            return Err(Reason::Twice);
-        }
-        match message {
-            Message::Absent { .. } => {
-                self.answers.insert(from, Answer::Absent);
-                Ok(())
-            }
-            Message::Share { update, loss, samples, .. } => {
-                let admitted = admit(as_slice(&update), self.model.len());
-                let answer = match admitted {
-                    Ok(()) => Answer::Shared { update, loss, samples },
-                    Err(_) => Answer::Refused,
-                };
-                self.answers.insert(from, answer);
-                admitted
-            }
-            _ => Err(Reason::WrongKind),
-        }
-    }
-
     /// Closes the round once everybody has answered, and begins the next.
     fn close_if_complete(&mut self) -> Vec<Action> {
-        if self.answers.len() < self.settings.roster.len() {
+        if self.closed.0 >= self.rounds || !self.collection.is_complete() {
             return Vec::new();
         }
-        let answers = std::mem::take(&mut self.answers);
-        let (weights, skipped) = match self.aggregate(&answers) {
-            Ok((aggregate, senders)) => (self.move_model(aggregate, &senders), None),
+        let round = self.closed.next();
+        let (weights, skipped) = match self.aggregation.aggregate(round, &self.collection.rows()) {
+            Ok(aggregated) => {
+                self.model = self.aggregation.moved(&self.model, &aggregated.vector);
+                (aggregated.weights, None)
+            }
             Err(reason) => (BTreeMap::new(), Some(reason)),
         };
-        self.closed = self.open();
+        self.closed = round;
         let record = RoundRecord {
-            node: self.settings.node,
-            round: self.closed,
+            node: self.node,
+            round,
             model: Arc::clone(&self.model),
             digest: Digest::of(as_slice(&self.model)),
             own: None,
-            senders: self.sender_records(&answers, &weights),
+            senders: self.collection.records(&weights),
             skipped,
-            timed_out: self.timed_out,
+            timed_out: self.collection.timed_out(),
         };
         let mut actions = vec![Action::Record(record)];
         actions.extend(self.begin_round());
         actions
     }
 
-    /// Runs the rule on the rows that came, in sender order.
-    fn aggregate(
-        &mut self,
-        answers: &BTreeMap<NodeId, Answer>,
-    ) -> Result<(Aggregate, Vec<NodeId>), String> {
-        let mut rows = BTreeMap::new();
-        let mut samples = Vec::new();
-        for (&node, answer) in answers {
-            if let Answer::Shared { update, samples: count, .. } = answer {
-                rows.insert(node, Arc::clone(update));
-                samples.push(*count);
-            }
-        }
-        let senders: Vec<NodeId> = rows.keys().copied().collect();
-        let round = self.open();
-        let mut context = Context {
-            round,
-            rounds_total: self.settings.rounds,
-            byzantine: self.settings.byzantine,
-            senders: &senders,
-            samples: Some(&samples),
-            previous: self.previous.as_deref().map(Into::into),
-            trusted: None,
-            head: Some(self.settings.head.clone()),
-            memory: &mut self.memory,
-            rng: &mut stream(self.settings.seed, Purpose::Aggregation, round, self.settings.node),
-        };
-        let updates = stack(&rows);
-        match self.settings.rule.aggregate(updates.view(), &mut context) {
-            Ok(aggregate) => Ok((aggregate, senders)),
-            Err(refusal) => Err(refusal.to_string()),
-        }
-    }
-
-    /// `model <- model - learning_rate * aggregate`; returns each sender's weight.
-    fn move_model(&mut self, aggregate: Aggregate, senders: &[NodeId]) -> BTreeMap<NodeId, f32> {
-        let rate = self.settings.learning_rate;
-        let steps = as_slice(&self.model).iter().zip(as_slice(&aggregate.vector));
-        let moved: Vec<f32> = steps.map(|(value, step)| value - rate * step).collect();
-        self.model = Arc::new(Array1::from(moved));
-        self.previous = Some(as_slice(&aggregate.vector).to_vec());
-        let weights = aggregate.weights.into_iter().flatten();
-        senders.iter().copied().zip(weights).collect()
-    }
-
-    fn sender_records(
-        &self,
-        answers: &BTreeMap<NodeId, Answer>,
-        weights: &BTreeMap<NodeId, f32>,
-    ) -> Vec<SenderRecord> {
-        let record = |(&node, answer): (&NodeId, &Answer)| {
-            let (outcome, shared) = match answer {
-                Answer::Shared { update, loss, .. } => (Outcome::Shared, Some((update, *loss))),
-                Answer::Absent => (Outcome::Absent, None),
-                Answer::Refused => (Outcome::Refused, None),
-                Answer::Lost => (Outcome::Lost, None),
-            };
-            SenderRecord {
-                node,
-                outcome,
-                loss: shared.map(|(_, loss)| loss),
-                norm: shared.map(|(update, _)| norm(as_slice(update))),
-                weight: weights.get(&node).copied(),
-                refusals: self.refusals.get(&node).copied().unwrap_or(0),
-            }
-        };
-        answers.iter().map(record).collect()
-    }
-
     /// Counts a refusal, and closes the round if that was the last answer.
     fn answered(&mut self, from: NodeId, taken: Result<(), Reason>) -> Vec<Action> {
-        let round = self.open();
-        let mut actions = Vec::new();
-        if let Err(reason) = taken {
-            *self.refusals.entry(from).or_default() += 1;
-            actions.push(Action::Refuse(Refusal { from, round, reason }));
-        }
+        let refused = taken.err().map(|reason| self.collection.refuse(from, reason));
+        let mut actions: Vec<Action> = refused.into_iter().collect();
         actions.extend(self.close_if_complete());
         actions
-    }
-
-    fn give_up(&mut self, node: NodeId) {
-        self.lost.insert(node);
-        self.timed_out = true;
-        self.answers.entry(node).or_insert(Answer::Lost);
     }
 }
 
@@ -264,17 +139,15 @@ impl Machine for Server {
         match event {
             Event::Start => Ok(self.begin_round()),
             Event::Lost { node } => {
-                self.give_up(node);
+                self.collection.give_up(node);
                 Ok(self.close_if_complete())
             }
             Event::Received { from, message, .. } => {
-                let taken = self.take(from, message);
+                let taken = self.collection.take(from, message);
                 Ok(self.answered(from, taken))
             }
             Event::Garbled { from, reason } => {
-                if self.settings.roster.contains(from) && reason.ends_turn() {
-                    self.answers.entry(from).or_insert(Answer::Refused);
-                }
+                self.collection.garbled(from, &reason);
                 Ok(self.answered(from, Err(reason)))
             }
             other => Err(ProtocolError::unexpected("a server", &other)),
@@ -284,37 +157,40 @@ impl Machine for Server {
     fn state(&self) -> MachineState {
         let state = State {
             model: as_slice(&self.model).to_vec(),
-            previous: self.previous.clone(),
-            memory: self.memory.clone(),
-            lost: self.lost.iter().copied().collect(),
+            remembered: self.aggregation.remembered().clone(),
+            lost: self.collection.lost().clone(),
         };
         MachineState::encode(self.closed, &state)
     }
 
     fn restore(&mut self, state: &MachineState) -> Result<(), ProtocolError> {
         let decoded: State = state.decode()?;
-        if decoded.model.len() != self.settings.initial.len() {
-            return Err(ProtocolError::State {
-                message: format!(
-                    "the checkpoint's model has {} values, this run's has {}",
-                    decoded.model.len(),
-                    self.settings.initial.len()
-                ),
-            });
-        }
-        self.model = Arc::new(Array1::from(decoded.model));
-        self.previous = decoded.previous;
-        self.memory = decoded.memory;
-        self.lost = decoded.lost.into_iter().collect();
+        self.model = restored_model(decoded.model, self.model.len())?;
+        self.aggregation.restore(decoded.remembered);
+        self.collection.restore(decoded.lost, BTreeSet::new());
         self.closed = state.round;
         Ok(())
     }
+}
+
+/// The model of a checkpoint, if it has as many values as this run's.
+pub(super) fn restored_model(model: Vec<f32>, values: usize) -> Result<Shared, ProtocolError> {
+    if model.len() == values {
+        return Ok(Arc::new(Array1::from(model)));
+    }
+    Err(ProtocolError::State {
+        message: format!(
+            "the checkpoint's model has {} values, this run's has {values}",
+            model.len()
+        ),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::aggregators::CATALOG;
+    use crate::protocol::Outcome;
 
     fn server(workers: usize, rounds: u32) -> Server {
         Server::new(ServerSettings {

@@ -3,7 +3,11 @@
 //! In each round the server sends its model to every worker, waits until each has shared or is
 //! absent, aggregates, and moves the model by `-learning_rate` times the aggregate.
 //!
+//! Where the server itself may fall, workers do not wait to be asked: each begins the round by
+//! itself and goes on from the model that the server sends at its end. The bits are the same.
+//!
 //! Fails with its server: whoever holds it holds the model, and nobody learns while it is down.
+//! Availability and integrity fall with one part, k* = 1.
 //!
 //! Reference: McMahan et al., Communication-Efficient Learning of Deep Networks from
 //! Decentralized Data, AISTATS 2017.
@@ -13,6 +17,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::replicated::Replicas;
 use super::{Occasion, Part, Setting, System, Takes, Wiring, checked_workers};
 use crate::aggregators::AggregateError;
 use crate::catalog::{ConfigError, Entry};
@@ -67,7 +72,11 @@ impl System for Central {
         Takes::Rules
     }
 
-    fn wire(&self, _occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
+    fn wire(&self, occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
+        if occasion.parts_fall {
+            // A server that may fall cannot be the one that everybody waits for to ask.
+            return Ok(Arc::new(Replicas::one(self.workers)));
+        }
         Ok(Arc::new(One { workers: self.workers }))
     }
 }
