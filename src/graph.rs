@@ -2,6 +2,13 @@
 //!
 //! Undirected and simple: an edge joins two different nodes once. Nodes are numbered `0..len`.
 
+pub mod betweenness;
+pub mod cuts;
+mod eigen;
+pub mod mixing;
+mod paths;
+pub mod spectrum;
+
 use std::collections::BTreeSet;
 
 use crate::node::NodeId;
