@@ -1,4 +1,5 @@
-//! Analyses: exact models and searches beside the experiments.
+//! Analyses: what can be said exactly, without a run or around many of them.
 
 pub mod capture;
 pub mod sampling;
+pub mod topology;

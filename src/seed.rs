@@ -33,8 +33,8 @@ pub enum Purpose {
     Sampling = 9,
     /// Which samples a peer judges its neighbours' models by.
     Screening = 10,
-    /// Who meets whom.
-    Meeting = 11,
+    /// Which edges a random topology has.
+    Topology = 11,
 }
 
 /// The stream of `purpose` for one round and one node.

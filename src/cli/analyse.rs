@@ -1,11 +1,12 @@
-//! `byzlab analyse`: exact models and searches beside the experiments.
+//! `byzlab analyse`: what can be said without a run. One file for each analysis.
 
-pub mod capture;
-pub mod sampling;
+mod capture;
+mod sampling;
+mod topology;
 
 use clap::{Args, Subcommand};
 
-/// Answer a question by an exact model or a search of its own.
+/// Computes what can be said without a run, or around many of them.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -16,6 +17,7 @@ pub struct Arguments {
 enum Analysis {
     Sampling(sampling::Arguments),
     Capture(capture::Arguments),
+    Topology(topology::Arguments),
 }
 
 /// Runs the command.
@@ -23,5 +25,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.analysis {
         Analysis::Sampling(arguments) => sampling::run(arguments),
         Analysis::Capture(arguments) => capture::run(arguments),
+        Analysis::Topology(arguments) => topology::run(arguments),
     }
 }

@@ -8,7 +8,7 @@ use super::usage::Usage;
 use crate::catalog::{Catalog, did_you_mean};
 use crate::{
     aggregators, attacks, datasets, downfalls, like, metrics, models, partitions, peer_rules,
-    poisons, preaggregators, sampling, systems, threats,
+    poisons, preaggregators, sampling, systems, threats, topologies,
 };
 
 /// Lists the members of all catalogs, or of one kind.
@@ -56,6 +56,7 @@ pub fn shelves() -> Vec<Shelf> {
         shelf(&downfalls::CATALOG),
         shelf(&threats::CATALOG),
         shelf(&sampling::CATALOG),
+        shelf(&topologies::CATALOG),
         shelf(&datasets::CATALOG),
         shelf(&partitions::CATALOG),
         shelf(&models::CATALOG),

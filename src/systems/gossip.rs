@@ -32,6 +32,7 @@ use super::{Occasion, Setting, System, Takes, Wiring, checked_workers, peer_rule
 use crate::aggregators::AggregateError;
 use crate::catalog::{Choice, ConfigError, Entry, Member, Nested};
 use crate::graph::Graph;
+use crate::graph::betweenness::Betweenness;
 use crate::node::{NodeId, Round};
 use crate::protocol::Machine;
 use crate::protocol::meetings::{Always, Meetings};
@@ -100,8 +101,8 @@ impl Gossip {
 
     fn draw(&self, seed: u64, round: Round) -> Result<Graph, ConfigError> {
         let mut rng = match self.parameters.anew {
-            true => crate::seed::stream(seed, Purpose::Meeting, round, NodeId(0)),
-            false => run_stream(seed, Purpose::Meeting),
+            true => crate::seed::stream(seed, Purpose::Topology, round, NodeId(0)),
+            false => run_stream(seed, Purpose::Topology),
         };
         self.topology.value.graph(self.parameters.workers, &mut rng).map_err(within_topology)
     }
@@ -196,10 +197,7 @@ impl Peers {
 
     /// Peers by how many shortest paths run over them.
     pub(super) fn valuable(&self) -> Vec<NodeId> {
-        let through = self.first.betweenness();
-        let mut nodes: Vec<NodeId> = self.first.nodes().collect();
-        nodes.sort_by(|a, b| through[b.index()].total_cmp(&through[a.index()]).then(a.cmp(b)));
-        nodes
+        Betweenness::of(&self.first).busiest_nodes()
     }
 }
 

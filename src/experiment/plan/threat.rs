@@ -12,7 +12,7 @@ use crate::node::NodeId;
 use crate::poisons;
 use crate::seed::{Purpose, run_stream};
 use crate::systems::{System, Takes, Wiring};
-use crate::threats::{self, Threat};
+use crate::threats::{self, Field, Threat};
 
 /// A threat with its names.
 pub(super) struct PlannedThreat {
@@ -68,9 +68,14 @@ pub(super) fn planned_threat(
                 .at(place.map_or(0..0, |choice| choice.span.clone()))
         })?;
     }
+    let graph = wiring.graph();
     let placed = placement
         .value
-        .place(workers, corrupted, &mut run_stream(seed, Purpose::Placement))
+        .place(
+            &Field { workers, graph: graph.as_deref() },
+            corrupted,
+            &mut run_stream(seed, Purpose::Placement),
+        )
         .map_err(|error| error.at(config.span("threat.placement").unwrap_or_default()))?;
     let downfall = match &config.threat.downfall {
         Some(choice) => Some(downfalls::CATALOG.build(choice)?),
