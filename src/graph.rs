@@ -46,18 +46,24 @@ impl Graph {
     ) -> Result<Self, GraphError> {
         let mut neighbours = vec![BTreeSet::new(); nodes];
         for (from, to) in edges {
-            if from as usize >= nodes || to as usize >= nodes {
-                return Err(GraphError::NoSuchNode { from, to, last: nodes.saturating_sub(1) });
-            }
-            if from == to {
-                return Err(GraphError::Loop(from));
-            }
+            Graph::check_edge(nodes, (from, to))?;
             neighbours[from as usize].insert(NodeId(to));
             neighbours[to as usize].insert(NodeId(from));
         }
         Ok(Graph {
             neighbours: neighbours.into_iter().map(|set| set.into_iter().collect()).collect(),
         })
+    }
+
+    /// Refuses an edge that no graph of `nodes` nodes can have.
+    pub fn check_edge(nodes: usize, (from, to): (u32, u32)) -> Result<(), GraphError> {
+        if from as usize >= nodes || to as usize >= nodes {
+            return Err(GraphError::NoSuchNode { from, to, last: nodes.saturating_sub(1) });
+        }
+        if from == to {
+            return Err(GraphError::Loop(from));
+        }
+        Ok(())
     }
 
     /// How many nodes there are.

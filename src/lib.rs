@@ -54,13 +54,15 @@
 //! Each uses what stands above it in this list and nothing below; a test holds that.
 //!
 //! - Vocabulary: [`catalog`] (lists of pluggable parts), [`node`], [`seed`] (named random streams),
-//!   [`vector`], [`dataset`], [`kernels`] (loops over rows and columns) and [`memory`].
+//!   [`vector`], [`dataset`], [`graph`], [`kernels`] (loops over rows and columns) and [`memory`].
 //! - Catalogs, one file for each member: [`aggregators`], [`preaggregators`], [`attacks`],
-//!   [`poisons`], [`threats`], [`datasets`], [`partitions`], [`models`] and [`metrics`].
+//!   [`poisons`], [`threats`], [`topologies`], [`datasets`], [`partitions`], [`models`] and
+//!   [`metrics`].
 //! - Who takes part: [`training`], [`like`] (other libraries by name), [`protocol`] (every
 //!   participant as a state machine) and [`systems`] (how they are wired).
 //! - [`runtime`]: one process or many; the only user of clock, threads, sockets and files.
 //! - [`experiment`]: a config as typed, a plan that is checked, a run that leaves files.
+//! - [`analyses`]: exact models of what experiments measure.
 //! - [`report`]: tables and findings from what runs have left.
 //! - [`cli`]: one file for each command.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -89,6 +91,7 @@ pub mod partitions;
 pub mod poisons;
 pub mod preaggregators;
 pub mod threats;
+pub mod topologies;
 
 // 2 protocol
 pub mod like;
@@ -101,6 +104,9 @@ pub mod runtime;
 
 // 4 experiment
 pub mod experiment;
+
+// 5 analyses
+pub mod analyses;
 
 // 6 report
 pub mod report;

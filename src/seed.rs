@@ -29,6 +29,8 @@ pub enum Purpose {
     Aggregation = 7,
     /// Who is absent in a round by plan.
     Absence = 8,
+    /// Which edges a random topology has.
+    Topology = 11,
 }
 
 /// The stream of `purpose` for one round and one node.

@@ -8,7 +8,7 @@ use super::usage::Usage;
 use crate::catalog::{Catalog, did_you_mean};
 use crate::{
     aggregators, attacks, datasets, like, metrics, models, partitions, poisons, preaggregators,
-    systems, threats,
+    systems, threats, topologies,
 };
 
 /// Lists the members of all catalogs, or of one kind.
@@ -53,6 +53,7 @@ pub fn shelves() -> Vec<Shelf> {
         shelf(&attacks::CATALOG),
         shelf(&poisons::CATALOG),
         shelf(&threats::CATALOG),
+        shelf(&topologies::CATALOG),
         shelf(&datasets::CATALOG),
         shelf(&partitions::CATALOG),
         shelf(&models::CATALOG),
