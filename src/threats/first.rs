@@ -12,7 +12,7 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::Placement;
+use super::{Field, Placement};
 use crate::catalog::{ConfigError, Entry};
 use crate::node::NodeId;
 
@@ -37,7 +37,7 @@ struct First {}
 impl Placement for First {
     fn place(
         &self,
-        _workers: usize,
+        _field: &Field<'_>,
         corrupted: usize,
         _rng: &mut dyn Rng,
     ) -> Result<Vec<NodeId>, ConfigError> {

@@ -11,7 +11,7 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::Placement;
+use super::{Field, Placement};
 use crate::catalog::{ConfigError, Entry};
 use crate::node::NodeId;
 
@@ -39,10 +39,11 @@ struct List {
 impl Placement for List {
     fn place(
         &self,
-        workers: usize,
+        field: &Field<'_>,
         corrupted: usize,
         _rng: &mut dyn Rng,
     ) -> Result<Vec<NodeId>, ConfigError> {
+        let workers = field.workers;
         let mut nodes: Vec<NodeId> = self.nodes.iter().copied().map(NodeId).collect();
         nodes.sort_unstable();
         nodes.dedup();
@@ -70,7 +71,7 @@ mod tests {
     fn a_list_must_fit() {
         let place = |nodes: &[u32], corrupted| {
             List { nodes: nodes.to_vec() }.place(
-                5,
+                &Field { workers: 5, graph: None },
                 corrupted,
                 &mut run_stream(1, Purpose::Placement),
             )

@@ -12,7 +12,7 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::Placement;
+use super::{Field, Placement};
 use crate::catalog::{ConfigError, Entry};
 use crate::node::NodeId;
 
@@ -37,11 +37,12 @@ struct Random {}
 impl Placement for Random {
     fn place(
         &self,
-        workers: usize,
+        field: &Field<'_>,
         corrupted: usize,
         rng: &mut dyn Rng,
     ) -> Result<Vec<NodeId>, ConfigError> {
-        let mut drawn = rand::seq::index::sample(rng, workers, corrupted.min(workers)).into_vec();
+        let drawn = rand::seq::index::sample(rng, field.workers, corrupted.min(field.workers));
+        let mut drawn = drawn.into_vec();
         drawn.sort_unstable();
         Ok(drawn.into_iter().map(|index| NodeId(index as u32)).collect())
     }
@@ -54,8 +55,9 @@ mod tests {
 
     #[test]
     fn the_seed_decides() {
+        let field = Field { workers: 20, graph: None };
         let place =
-            |seed| Random {}.place(20, 5, &mut run_stream(seed, Purpose::Placement)).unwrap();
+            |seed| Random {}.place(&field, 5, &mut run_stream(seed, Purpose::Placement)).unwrap();
         assert_eq!(place(1), place(1));
         assert_ne!(place(1), place(2));
         assert!(place(1).is_sorted() && place(1).len() == 5);

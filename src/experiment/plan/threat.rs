@@ -9,7 +9,7 @@ use crate::experiment::config::Config;
 use crate::like;
 use crate::poisons;
 use crate::seed::{Purpose, run_stream};
-use crate::threats::{self, Threat};
+use crate::threats::{self, Field, Threat};
 
 /// A threat with its names.
 pub(super) struct PlannedThreat {
@@ -58,7 +58,11 @@ pub(super) fn planned_threat(
     }
     let placed = placement
         .value
-        .place(workers, corrupted, &mut run_stream(seed, Purpose::Placement))
+        .place(
+            &Field { workers, graph: None },
+            corrupted,
+            &mut run_stream(seed, Purpose::Placement),
+        )
         .map_err(|error| error.at(config.span("threat.placement").unwrap_or_default()))?;
     let named = |member: Option<Value>| member.unwrap_or_else(|| json!("none"));
     let mut resolved = json!({
