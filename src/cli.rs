@@ -5,6 +5,7 @@
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts")]
 
 pub mod aggregate;
+pub mod analyse;
 pub mod attack;
 pub mod coordinator;
 pub mod data;
@@ -41,6 +42,7 @@ enum Command {
     Explain(explain::Arguments),
     Aggregate(aggregate::Arguments),
     Attack(attack::Arguments),
+    Analyse(analyse::Arguments),
     Data(data::Arguments),
     Coordinator(coordinator::Arguments),
     Worker(worker::Arguments),
@@ -57,6 +59,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Aggregate(arguments) => aggregate::run(&arguments),
         Command::Attack(arguments) => attack::run(&arguments),
+        Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Data(arguments) => data::run(arguments),
         Command::Coordinator(arguments) => coordinator::run(&arguments),
         Command::Worker(arguments) => worker::run(&arguments),
