@@ -31,7 +31,7 @@ use crate::graph::{Graph, GraphError};
 use crate::node::NodeId;
 
 /// All topologies.
-pub static CATALOG: Catalog<dyn Topology> = Catalog {
+pub static CATALOG: Catalog<dyn Topology, Claims> = Catalog {
     kind: "topology",
     entries: &[
         &complete::ENTRY,
@@ -51,6 +51,15 @@ pub static CATALOG: Catalog<dyn Topology> = Catalog {
         &edges::ENTRY,
     ],
 };
+
+/// What a topology promises of its graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claims {
+    /// The graph is drawn: another seed gives another. Else the number of nodes decides alone.
+    pub drawn: bool,
+    /// Nodes can always reach each other.
+    pub connected: bool,
+}
 
 /// Joins nodes by edges.
 pub trait Topology: Debug + Send + Sync {

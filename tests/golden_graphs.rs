@@ -111,6 +111,31 @@ fn spectra() {
     }
 }
 
+/// The Fiedler vector of `erdos_renyi_10`, whose second eigenvalue is single, as the attack along it
+/// was recorded with. The sign is ours.
+const FIEDLER: [f64; 10] = [
+    0.268979553401,
+    -0.148848825835,
+    -0.426950378341,
+    -0.366020348106,
+    0.448873435532,
+    -0.219331290239,
+    -0.255842544913,
+    0.448873435532,
+    -0.018712590434,
+    0.268979553401,
+];
+
+#[test]
+fn the_fiedler_vector_of_a_random_graph() {
+    let recorded = recorded();
+    let entry = recorded.iter().find(|entry| entry.id == "erdos_renyi_10").unwrap();
+    let found = Spectrum::of(&entry.graph()).unwrap().fiedler;
+    for (found, expected) in found.iter().zip(FIEDLER) {
+        close(*found, expected, "entry", &entry.id);
+    }
+}
+
 /// The recorded graphs that a topology makes, with its parameters. The others are drawn, or are of
 /// a kind that we have no topology for.
 const MADE: [(&str, &str, &str); 9] = [

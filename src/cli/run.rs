@@ -122,8 +122,14 @@ fn children(arguments: &Arguments, experiment: &Experiment) -> anyhow::Result<Co
 
 /// Every worker of any cell.
 pub fn all_workers(experiment: &Experiment) -> Vec<crate::node::NodeId> {
-    let most = experiment.cells.iter().map(|cell| cell.plan.system.value.workers()).max();
-    (0..most.unwrap_or(0) as u32).map(crate::node::NodeId).collect()
+    let nodes = experiment.cells.iter().flat_map(|cell| {
+        let plan = &cell.plan;
+        // A coordinator plays the parts of its system itself.
+        let parts = if plan.wiring.coordinated() { Vec::new() } else { plan.wiring.parts() };
+        let workers = plan.roster().ids().to_vec();
+        workers.into_iter().chain(parts.into_iter().map(|part| part.node))
+    });
+    nodes.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 impl OutputArguments {

@@ -159,7 +159,7 @@ fn solve(steps: &[Step], vector: &mut [f64]) {
         let rest = vector[k] - step.row[1] * behind(1) - step.row[2] * behind(2);
         vector[k] = rest / step.row[0];
         if vector[k].abs() > LARGEST {
-            vector.iter_mut().for_each(|value| *value /= LARGEST);
+            scale(vector, LARGEST);
         }
     }
 }
@@ -228,9 +228,16 @@ fn add(target: &mut [f64], factor: f64, vector: &[f64]) {
 fn normalise(vector: &mut [f64]) {
     let largest = vector.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
     if largest > 0.0 {
-        vector.iter_mut().for_each(|value| *value /= largest);
+        scale(vector, largest);
         let length = dot(vector, vector).sqrt();
-        vector.iter_mut().for_each(|value| *value /= length);
+        scale(vector, length);
+    }
+}
+
+/// Divides a vector by a number.
+fn scale(vector: &mut [f64], by: f64) {
+    for value in vector {
+        *value /= by;
     }
 }
 
@@ -267,13 +274,11 @@ mod tests {
     fn values_and_vectors_of_a_dense_matrix_fit_each_other() {
         let mut rng = run_stream(1, Purpose::Attack);
         let n = 40;
-        let mut rows = vec![vec![0.0; n]; n];
-        for row in 0..n {
-            for column in 0..=row {
-                let value = rng.random_range(-1.0..1.0);
-                (rows[row][column], rows[column][row]) = (value, value);
-            }
-        }
+        let drawn: Vec<Vec<f64>> =
+            (0..n).map(|_| (0..n).map(|_| rng.random_range(-1.0..1.0)).collect()).collect();
+        let at = |row: usize, column: usize| drawn[row.max(column)][row.min(column)];
+        let rows: Vec<Vec<f64>> =
+            (0..n).map(|row| (0..n).map(|column| at(row, column)).collect()).collect();
         let reduced = Tridiagonal::reduce(rows.clone());
         let (mut trace, mut squares) = (0.0, 0.0);
         for index in 0..n {

@@ -113,7 +113,9 @@ fn laplacian_beside_ones(graph: &Graph) -> (Vec<Vec<f64>>, f64) {
 fn with_fixed_sign(mut vector: Vec<f64>) -> Vec<f64> {
     let first = vector.iter().find(|value| value.abs() > NO_SIGN);
     if first.is_some_and(|value| *value < 0.0) {
-        vector.iter_mut().for_each(|value| *value = -*value);
+        for value in &mut vector {
+            *value = -*value;
+        }
     }
     vector
 }

@@ -16,17 +16,17 @@ use rand::{Rng, RngExt};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, at_least, joined, positive};
+use super::{Claims, Topology, at_least, joined, positive};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "barabasi_albert",
     summary: "scale-free: newcomers prefer those that have many neighbours",
     reference: "Barabási and Albert, Science 1999",
     source: include_str!("barabasi_albert.rs"),
-    claims: (),
+    claims: Claims { drawn: true, connected: true },
     parameters: || schema_for!(BarabasiAlbert),
     build: |parameters| {
         parameters.build::<dyn Topology, BarabasiAlbert>(|it| {

@@ -12,17 +12,17 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, at_least, joined};
+use super::{Claims, Topology, at_least, joined};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "chain",
     summary: "a ring that is cut open: the greatest diameter there is",
     reference: "the worst case of works on gossip",
     source: include_str!("chain.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(Chain),
     build: |parameters| parameters.build::<dyn Topology, Chain>(|it| Ok(Arc::new(it))),
 };

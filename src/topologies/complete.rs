@@ -12,17 +12,17 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::cliques::clique;
-use super::{Topology, at_least, joined};
+use super::{Claims, Topology, at_least, joined};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "complete",
     summary: "everybody talks to everybody",
     reference: "the reference case of every work on gossip",
     source: include_str!("complete.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(Complete),
     build: |parameters| parameters.build::<dyn Topology, Complete>(|it| Ok(Arc::new(it))),
 };

@@ -16,17 +16,17 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::cliques::two_cliques;
-use super::{Topology, at_least, joined, positive};
+use super::{Claims, Topology, at_least, joined, positive};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "dumbbell",
     summary: "two cliques, joined by one edge at their ends",
     reference: "He et al., arXiv 2202.01545, 2022",
     source: include_str!("dumbbell.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(Dumbbell),
     build: |parameters| {
         parameters.build::<dyn Topology, Dumbbell>(|it| {

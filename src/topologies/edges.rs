@@ -12,17 +12,17 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, refused};
+use super::{Claims, Topology, refused};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "edges",
     summary: "the edges that are written down",
     reference: "a convention of experiments",
     source: include_str!("edges.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: false },
     parameters: || schema_for!(Edges),
     build: |parameters| parameters.build::<dyn Topology, Edges>(|it| Ok(Arc::new(it))),
 };

@@ -14,17 +14,17 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::cliques::clique;
-use super::{Topology, at_least, joined, probability};
+use super::{Claims, Topology, at_least, joined, probability};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "erdos_renyi",
     summary: "every pair is joined with the same probability",
     reference: "Gilbert, 1959; Erdős and Rényi, 1959",
     source: include_str!("erdos_renyi.rs"),
-    claims: (),
+    claims: Claims { drawn: true, connected: false },
     parameters: || schema_for!(ErdosRenyi),
     build: |parameters| {
         parameters.build::<dyn Topology, ErdosRenyi>(|it| {

@@ -16,17 +16,17 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::cliques::clique;
-use super::{Topology, at_least, joined, positive};
+use super::{Claims, Topology, at_least, joined, positive};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "hierarchical",
     summary: "cliques whose heads form a clique",
     reference: "the shape of Liu et al., IEEE ICC 2020, without a centre",
     source: include_str!("hierarchical.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(Hierarchical),
     build: |parameters| {
         parameters.build::<dyn Topology, Hierarchical>(|it| {

@@ -21,7 +21,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::cliques::clique;
-use super::{Topology, at_least, joined, positive};
+use super::{Claims, Topology, at_least, joined, positive};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
@@ -32,12 +32,12 @@ const ATTEMPTS: usize = 20;
 const WALKS: usize = 100;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "k_regular",
     summary: "random, connected, every node with the same number of neighbours",
     reference: "Cooper et al., Combinatorics, Probability and Computing 2007",
     source: include_str!("k_regular.rs"),
-    claims: (),
+    claims: Claims { drawn: true, connected: true },
     parameters: || schema_for!(KRegular),
     build: |parameters| {
         parameters.build::<dyn Topology, KRegular>(|it| {
@@ -53,6 +53,7 @@ pub(super) static ENTRY: Entry<dyn Topology> = Entry {
 struct KRegular {
     /// How many neighbours each node has: at least 1, below the number of nodes.
     #[schemars(range(min = 1))]
+    #[serde(alias = "degree")]
     k: usize,
 }
 

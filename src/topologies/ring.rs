@@ -4,7 +4,7 @@
 //! `2/3 (1 - cos(2 pi / n))`. It fails early: two liars cut it in two, and one lie for each node
 //! is more than any rule is sure to bear from `n = 4` on (algebraic connectivity at most 2).
 //!
-//! Reference: a standard case of decentralized learning; Lian et al., NeurIPS 2017, train on it.
+//! Reference: a standard case of decentralized learning; Lian et al., NIPS 2017, train on it.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, at_least, joined};
+use super::{Claims, Topology, at_least, joined};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "ring",
     summary: "every node talks to the one before and the one behind it",
     reference: "a standard case of decentralized learning",
     source: include_str!("ring.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(Ring),
     build: |parameters| parameters.build::<dyn Topology, Ring>(|it| Ok(Arc::new(it))),
 };

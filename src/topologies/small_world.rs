@@ -18,17 +18,17 @@ use rand::{Rng, RngExt};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, at_least, joined, probability};
+use super::{Claims, Topology, at_least, joined, probability};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "small_world",
     summary: "a ring of near neighbours, some of whose edges lead far away",
     reference: "Watts and Strogatz, Nature 1998",
     source: include_str!("small_world.rs"),
-    claims: (),
+    claims: Claims { drawn: true, connected: false },
     parameters: || schema_for!(SmallWorld),
     build: |parameters| {
         parameters.build::<dyn Topology, SmallWorld>(|it| Ok(Arc::new(it.check()?)))

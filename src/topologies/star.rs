@@ -12,17 +12,17 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, at_least, joined};
+use super::{Claims, Topology, at_least, joined};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "star",
     summary: "node 0 talks to everybody, nobody else to each other",
     reference: "a standard case of decentralized learning",
     source: include_str!("star.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(Star),
     build: |parameters| parameters.build::<dyn Topology, Star>(|it| Ok(Arc::new(it))),
 };

@@ -15,17 +15,17 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, joined};
+use super::{Claims, Topology, joined};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "torus",
     summary: "a grid whose rows and columns close to rings: four neighbours each",
     reference: "a standard case of decentralized learning",
     source: include_str!("torus.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(Torus),
     build: |parameters| parameters.build::<dyn Topology, Torus>(|it| Ok(Arc::new(it.check()?))),
 };
@@ -92,7 +92,7 @@ fn nearly_square(nodes: usize) -> Result<(usize, usize), ConfigError> {
     let rows = (2..=nodes.isqrt()).rev().find(|rows| nodes.is_multiple_of(*rows));
     rows.map(|rows| (rows, nodes / rows)).ok_or_else(|| {
         let (below, above) = (nodes.max(5) - 1, (nodes + 1).max(4));
-        ConfigError::new(format!("{nodes} nodes make no torus: there are no rows and columns"))
+        ConfigError::new(format!("{nodes} nodes make no torus: they fill no rows and columns"))
             .help(format!("take {below} or {above} nodes, or another product"))
     })
 }
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_is_no_product_is_refused() {
-        assert_eq!(refusal("torus", "", 7), "7 nodes make no torus: there are no rows and columns");
+        assert_eq!(refusal("torus", "", 7), "7 nodes make no torus: they fill no rows and columns");
         assert_eq!(
             refusal("torus", "rows = 3\ncolumns = 4", 10),
             "10 nodes make no torus with 3 rows and 4 columns"

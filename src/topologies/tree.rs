@@ -11,17 +11,17 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, at_least, joined, positive};
+use super::{Claims, Topology, at_least, joined, positive};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "tree",
     summary: "every node has a parent and a few children",
     reference: "a standard case of decentralized learning",
     source: include_str!("tree.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(Tree),
     build: |parameters| {
         parameters.build::<dyn Topology, Tree>(|tree| {

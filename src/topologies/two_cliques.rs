@@ -16,17 +16,17 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Topology, at_least, cliques, joined, positive};
+use super::{Claims, Topology, at_least, cliques, joined, positive};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "two_cliques",
     summary: "two cliques, joined by a few random edges",
     reference: "He et al., arXiv 2202.01545, 2022",
     source: include_str!("two_cliques.rs"),
-    claims: (),
+    claims: Claims { drawn: true, connected: true },
     parameters: || schema_for!(TwoCliques),
     build: |parameters| {
         parameters.build::<dyn Topology, TwoCliques>(|it| {

@@ -20,17 +20,17 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::cliques::two_cliques;
-use super::{Topology, at_least, joined, positive};
+use super::{Claims, Topology, at_least, joined, positive};
 use crate::catalog::{ConfigError, Entry};
 use crate::graph::Graph;
 
 /// The catalog's row.
-pub(super) static ENTRY: Entry<dyn Topology> = Entry {
+pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
     name: "two_worlds",
     summary: "two cliques, each node with the same number of links across",
     reference: "Gaucher et al., ICML 2025",
     source: include_str!("two_worlds.rs"),
-    claims: (),
+    claims: Claims { drawn: false, connected: true },
     parameters: || schema_for!(TwoWorlds),
     build: |parameters| {
         parameters.build::<dyn Topology, TwoWorlds>(|it| {

@@ -67,15 +67,17 @@ fn drawn(arguments: &Arguments) -> Result<(Member<dyn topologies::Topology>, Gra
     Ok((member, graph))
 }
 
-/// `small_world (beta 0.1, k 4), seed 1`.
+/// `small_world (beta 0.1, k 4), seed 1`; the seed only where it matters.
 fn title(member: &Member<dyn topologies::Topology>, seed: u64) -> String {
+    let drawn = topologies::CATALOG.find(member.name).is_ok_and(|entry| entry.claims.drawn);
+    let seed = if drawn { format!(", seed {seed}") } else { String::new() };
     let parameters = member.parameters.as_object().into_iter().flatten();
     let set = parameters
         .filter(|(_, value)| value.is_number())
         .map(|(name, value)| format!("{name} {value}"));
     let set: Vec<String> = set.collect();
     let set = if set.is_empty() { String::new() } else { format!(" ({})", set.join(", ")) };
-    format!("{}{set}, seed {seed}", member.name)
+    format!("{}{set}{seed}", member.name)
 }
 
 fn page(title: &str, found: &Topology, graph: &Graph) -> String {
@@ -114,40 +116,35 @@ fn parts(graph: &Graph, count: usize) -> String {
 }
 
 fn mixing(eigenvalues: &Eigenvalues) -> String {
-    let gap = format!(
-        "{}, a round of plain gossip leaves at most {} of the disagreement",
-        number(eigenvalues.spectral_gap),
-        number(eigenvalues.second_eigenvalue_modulus)
-    );
+    let gap = number(eigenvalues.spectral_gap);
+    let gap = format!("{gap} of the disagreement goes each round, at least");
     let times = match eigenvalues.multiplicity {
         0 | 1 => String::new(),
         several => format!(", {several} times over"),
     };
-    let connectivity = format!("{}{times}", number(eigenvalues.algebraic_connectivity));
+    let connectivity = format!("lambda_2 = {}{times}", number(eigenvalues.algebraic_connectivity));
     line("spectral gap", &gap) + &line("algebraic connectivity", &connectivity)
 }
 
+/// How many liars it bears; the numbers of liars are whole, the bounds are not.
 fn bearing(breakdown: &Breakdown) -> String {
-    let mut text = "\nIf these are the honest nodes, and each hears b liars besides\n".to_owned();
-    text += &line("NNA and GTS agree", &guaranteed(breakdown.dropping));
-    text += &line("CS+ agrees", &guaranteed(breakdown.clipping));
-    let from = least_from(breakdown.any);
-    let none = format!("from b = {from} (at least {})", number(breakdown.any));
-    text += &line("no rule is sure to agree", &none);
-    text
-}
-
-/// Below which number of liars a rule is guaranteed to bring the honest together.
-fn guaranteed(bound: f64) -> String {
-    match least_from(bound) - 1 {
-        0 if bound <= 0.0 => "for no b".to_owned(),
-        most => format!("up to b = {most} (below {}), guaranteed", number(bound)),
-    }
+    let below = |bound: f64, part: u32| {
+        let most = least_from(bound).saturating_sub(1);
+        let so = if bound > 0.0 { format!("so up to {most}") } else { "so never".to_owned() };
+        format!("b < {}, lambda_2 / {part}: {so}", number(bound))
+    };
+    let from = least_from(breakdown.any).max(1);
+    let none = format!("b >= {}, lambda_2 / 2: so from {from} on", number(breakdown.any));
+    let heading = "\nIf these are the honest nodes, and each hears b liars besides\n".to_owned();
+    heading
+        + &line("guaranteed: NNA, GTS", &below(breakdown.dropping, 8))
+        + &line("guaranteed: CS+", &below(breakdown.clipping, 4))
+        + &line("guaranteed: no rule", &none)
 }
 
 /// The least whole number that is not below a bound, which may be off by rounding.
 fn least_from(bound: f64) -> u64 {
-    (bound - 1e-9).ceil().max(1.0) as u64
+    (bound - 1e-9).ceil() as u64
 }
 
 fn weak(found: &Topology) -> String {
@@ -164,13 +161,13 @@ fn weak(found: &Topology) -> String {
         several => format!("{several} of {} nodes", found.nodes),
     };
     text += &line("nodes that part it", &points);
-    for (rank, busy) in found.busiest_edges.iter().enumerate() {
+    let pairs = found.nodes * found.nodes.saturating_sub(1) / 2;
+    let edges: Vec<String> = found.busiest_edges.iter().map(|busy| edge(busy.edge)).collect();
+    let width = edges.iter().map(String::len).max().unwrap_or(0);
+    for (rank, (edge, busy)) in edges.iter().zip(&found.busiest_edges).enumerate() {
         let name = if rank == 0 { "busiest edges" } else { "" };
-        let pairs = found.nodes * (found.nodes - 1) / 2;
-        text += &line(
-            name,
-            &format!("{:9}  on the way of {:.1} of {pairs} pairs", edge(busy.edge), busy.pairs),
-        );
+        let way = format!("on the way of {:.1} of {pairs} pairs", busy.pairs);
+        text += &format!("  {name:NAMES$}  {edge:width$}  {way}\n");
     }
     text
 }
@@ -193,10 +190,7 @@ mod tests {
         assert_eq!(least_from(2.0), 2);
         assert_eq!(least_from(2.0 + 1e-14), 2);
         assert_eq!(least_from(2.1), 3);
-        assert_eq!(least_from(0.0), 1);
-        assert_eq!(guaranteed(2.0), "up to b = 1 (below 2.0000), guaranteed");
-        assert_eq!(guaranteed(0.5), "up to b = 0 (below 0.5000), guaranteed");
-        assert_eq!(guaranteed(0.0), "for no b");
+        assert_eq!((least_from(0.3), least_from(0.0)), (1, 0));
     }
 
     #[test]
@@ -211,6 +205,28 @@ mod tests {
         let (member, graph) = drawn(&arguments).unwrap();
         let text = page(&title(&member, 1), &Topology::of(&graph), &graph);
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        two_worlds (links 8): 26 nodes, 260 edges
+
+          neighbours of a node      20 to 20, 20.00 on average
+          parts                     1
+          diameter                  2
+          spectral gap              0.7619 of the disagreement goes each round, at least
+          algebraic connectivity    lambda_2 = 16.0000
+
+        If these are the honest nodes, and each hears b liars besides
+          guaranteed: NNA, GTS      b < 2.0000, lambda_2 / 8: so up to 1
+          guaranteed: CS+           b < 4.0000, lambda_2 / 4: so up to 3
+          guaranteed: no rule       b >= 8.0000, lambda_2 / 2: so from 8 on
+
+        Where it is weakest
+          bridges                   none
+          nodes that part it        none
+          busiest edges             0 - 5   on the way of 1.6 of 325 pairs
+                                    0 - 6   on the way of 1.6 of 325 pairs
+                                    0 - 7   on the way of 1.6 of 325 pairs
+                                    0 - 8   on the way of 1.6 of 325 pairs
+                                    0 - 13  on the way of 1.6 of 325 pairs
+        ");
     }
 }
