@@ -120,7 +120,7 @@ fn children(arguments: &Arguments, experiment: &Experiment) -> anyhow::Result<Co
     })
 }
 
-/// Every worker of any cell.
+/// Everybody who needs a secret in any cell.
 pub fn all_workers(experiment: &Experiment) -> Vec<crate::node::NodeId> {
     let nodes = experiment.cells.iter().flat_map(|cell| {
         let plan = &cell.plan;
