@@ -276,6 +276,10 @@ impl Machine for Follower {
         silent.copied().collect()
     }
 
+    fn closed(&self) -> Round {
+        self.closed
+    }
+
     fn state(&self) -> MachineState {
         let state = State {
             model: as_slice(&self.model).to_vec(),

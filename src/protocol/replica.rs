@@ -288,6 +288,10 @@ impl Machine for Replica {
         self.open.as_ref().map_or_else(Vec::new, |open| open.awaited(&self.collection))
     }
 
+    fn closed(&self) -> Round {
+        self.closed
+    }
+
     fn state(&self) -> MachineState {
         let state = State {
             model: as_slice(&self.model).to_vec(),
