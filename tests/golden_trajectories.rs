@@ -184,7 +184,9 @@ impl Chain {
                         .flat_map(|(message, count)| std::iter::repeat_n(message.clone(), count))
                         .collect();
                     let share = 1.0 / (all.len() + 1) as f64;
-                    all.iter_mut().for_each(|message| message.weight = share);
+                    for message in &mut all {
+                        message.weight = share;
+                    }
                     mix(&**rule, &state[node], &all, trim)
                 }
             }
