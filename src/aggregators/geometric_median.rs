@@ -175,8 +175,10 @@ mod tests {
         let mut rows = Array2::from_elem((8, 1), 1.0f32);
         rows[[0, 0]] = 1e9;
         let rule = |start| GeometricMedian { start, ..GeometricMedian::default() };
-        assert!(median(&rule(Start::Zero), &rows)[0] < 1.01);
-        assert!(median(&rule(Start::Mean), &rows)[0] > 1e4);
+        // From zero: 8/7, then 50/49, then, within nu of the seven, 71/70.
+        assert!((median(&rule(Start::Zero), &rows)[0] - 71.0 / 70.0).abs() < 1e-5);
+        // From the mean the lie's share is 1/8, then 1/50, 1/344, 1/2402.
+        assert!((median(&rule(Start::Mean), &rows)[0] / 1e9 - 1.0 / 2402.0).abs() < 1e-6);
     }
 
     #[test]
