@@ -40,7 +40,7 @@ struct Case {
     own_weight: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Entry {
     graph: String,
     b: usize,
@@ -374,7 +374,7 @@ fn ubar_short_lists() {
     for ratio in ["0.4", "0.6"] {
         let rule = recipe("ubar", &format!("ratio = {ratio}"));
         each_entry(|entry, case, what| {
-            let flat = Entry { centre: vec![f64::INFINITY; entry.d], ..copy(entry) };
+            let flat = Entry { centre: vec![f64::INFINITY; entry.d], ..entry.clone() };
             for (node, mixed) in step::<f64>(&rule, &flat, case).iter().enumerate() {
                 let accepted = mixed.accepted.as_ref().unwrap();
                 let heard = case.neighbours[node].iter().zip(accepted);
@@ -385,20 +385,6 @@ fn ubar_short_lists() {
                 assert_eq!(ours, expected, "ratio {ratio} at node {node} of {what}");
             }
         });
-    }
-}
-
-fn copy(entry: &Entry) -> Entry {
-    Entry {
-        graph: entry.graph.clone(),
-        honest: entry.honest.clone(),
-        byzantine: entry.byzantine.clone(),
-        centre: entry.centre.clone(),
-        out: BTreeMap::new(),
-        out_digest: BTreeMap::new(),
-        tau: BTreeMap::new(),
-        ids: BTreeMap::new(),
-        ..*entry
     }
 }
 
