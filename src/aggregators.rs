@@ -1,5 +1,6 @@
 //! Aggregation rules: many updates in, one out.
 
+mod geometric_median;
 mod krum;
 mod mean;
 mod median;
@@ -26,6 +27,7 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &trimmed_mean::ENTRY,
         &krum::ENTRY,
         &multi_krum::ENTRY,
+        &geometric_median::ENTRY,
     ],
 };
 

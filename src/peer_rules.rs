@@ -11,10 +11,12 @@
 //! eigenvalue of the honest graph's Laplacian (Gaucher, Dieuleveut, Hendrikx, Unified Breakdown
 //! Analysis for Byzantine Robust Gossip, ICML 2025).
 
+#[allow(clippy::inline_always, reason = "generic loops are compiled for each kind of processor")]
 mod arithmetic;
 mod balance;
 mod bridge;
 mod clipped_summation;
+#[allow(clippy::inline_always, reason = "generic loops are compiled for each kind of processor")]
 mod columns;
 mod float;
 mod formula;

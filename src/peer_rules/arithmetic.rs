@@ -12,6 +12,9 @@ use super::{Float, Mixed, Neighbourhood};
 /// Columns that are treated together.
 const LANES: usize = 64;
 
+/// Sums of a distance that run side by side, so that additions need not wait for each other.
+const SUMS: usize = 32;
+
 /// `‖x_j - centre‖` for every row; infinite in place of NaN.
 pub(super) fn distances<F: Float>(
     centre: ArrayView1<'_, F>,
@@ -42,14 +45,14 @@ impl<F: Float> WithSimd for Distances<'_, F> {
     }
 }
 
-/// Eight sums side by side, so that the compiler may use vector registers.
+/// `‖a - b‖`; infinite in place of NaN.
 #[inline(always)]
 fn distance<F: Float>(a: &[F], b: &[F]) -> f64 {
-    let (a_blocks, a_rest) = a.as_chunks::<8>();
-    let (b_blocks, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0f64; 8];
+    let (a_blocks, a_rest) = a.as_chunks::<SUMS>();
+    let (b_blocks, b_rest) = b.as_chunks::<SUMS>();
+    let mut sums = [0.0f64; SUMS];
     for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for lane in 0..8 {
+        for lane in 0..SUMS {
             let difference: f64 = a[lane].into() - b[lane].into();
             sums[lane] += difference * difference;
         }

@@ -98,21 +98,23 @@ impl Formula for Bridge {
         let models = neighbours.models.as_standard_layout();
         let flat = models.as_slice().expect("standard layout is contiguous");
         let own_row = own_row.as_slice().expect("standard layout is contiguous");
-        let mut rows: Vec<&[F]> = flat.chunks_exact(own.len().max(1)).collect();
+        let (count, columns) = models.dim();
+        let row = |row: usize| &flat[row * columns..][..columns];
+        let mut rows: Vec<&[F]> = (0..count).map(row).collect();
         let model = match self.screen {
             Screen::Krum => return krum(own, neighbours, byzantine),
             Screen::TrimmedMean if self.keep_own => {
                 let ranks = byzantine..rows.len() - byzantine;
-                mean_of_ranks(&rows, ranks, Some(own_row), own.len())
+                mean_of_ranks(&rows, ranks, Some(own_row), columns)
             }
             Screen::TrimmedMean => {
                 rows.push(own_row);
-                mean_of_ranks(&rows, byzantine..rows.len() - byzantine, None, own.len())
+                mean_of_ranks(&rows, byzantine..rows.len() - byzantine, None, columns)
             }
             Screen::Median => {
                 rows.push(own_row);
                 let middle = (rows.len() - 1) / 2..rows.len() / 2 + 1;
-                mean_of_ranks(&rows, middle, None, own.len())
+                mean_of_ranks(&rows, middle, None, columns)
             }
         };
         Mixed { model: Array1::from(model), accepted: None }

@@ -100,8 +100,9 @@ mod tests {
         let models = array![[1.0], [5.0], [9.0]];
         let mixed = mix_with(&ClippedSummation {}, &array![0.0], &models, &[0.3; 3], 1).unwrap();
         assert!((mixed.model[0] - 0.9).abs() < 1e-6);
-        // With 0.35 each the nearest is out already, and the node stays where it is.
-        let still = mix_with(&ClippedSummation {}, &array![0.0], &models, &[0.33; 3], 1).unwrap();
+        // delta = 0.36: own 0.04 is inside 0.28, the nearest message no more, and the node stays.
+        let weights = [0.3, 0.3, 0.36];
+        let still = mix_with(&ClippedSummation {}, &array![0.0], &models, &weights, 1).unwrap();
         assert_eq!(still.model, array![0.0]);
     }
 

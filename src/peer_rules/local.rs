@@ -19,7 +19,7 @@ use crate::node::NodeId;
 /// Fails where the graph has a bottleneck: a node whose few links lead to another world has most
 /// of its neighbours in its own, and medians, trimmed means and Krum take the others for liars.
 /// Without any attacker the two worlds then never agree (He, Karimireddy, Jaggi,
-/// Byzantine-Robust Decentralized Learning via ClippedGossip, 2022).
+/// Byzantine-Robust Decentralized Learning via `ClippedGossip`, 2022).
 #[derive(Debug, Clone)]
 pub struct Local {
     aggregator: Arc<dyn Aggregator>,
@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn rows_stand_in_the_order_of_nodes() {
-        // All scores are equal, so the lowest node wins: 0 among 0, 2, 7; and 2 itself among 2, 7, 9.
+        // All scores are equal, so the lowest node wins: 0 among 0, 2, 7; and 2, which mixes,
+        // among 2, 7, 9.
         let krum = local("krum", "tolerance = 'none'");
         let models = array![[5.0], [5.0]];
         let own = array![5.0];

@@ -15,8 +15,8 @@
 //! that is too large is no protection, and one that is too small stops learning across a
 //! bottleneck. It converges only if delta is small against the square of the spectral gap.
 //!
-//! Reference: He, Karimireddy, Jaggi, Byzantine-Robust Decentralized Learning via ClippedGossip,
-//! arXiv 2202.01545, 2022.
+//! Reference: He, Karimireddy, Jaggi, Byzantine-Robust Decentralized Learning via
+//! `ClippedGossip`, arXiv 2202.01545, 2022.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ pub(super) static ENTRY: Entry<dyn PeerRule, Claims> = Entry {
     build: |parameters| {
         parameters.build::<dyn PeerRule, SelfCentredClipping>(|rule| {
             if let Threshold::Fixed { tau } = rule.threshold
-                && !(tau >= 0.0)
+                && (tau.is_nan() || tau < 0.0)
             {
                 let message = format!("`threshold` has tau = {tau}, and it must be at least 0");
                 return Err(ConfigError::new(message));
