@@ -8,6 +8,7 @@
 
 mod alone;
 mod central;
+mod federated;
 mod gossip;
 mod oracle;
 mod replicated;
@@ -32,7 +33,14 @@ use crate::vector::Shared;
 /// All systems.
 pub static CATALOG: Catalog<dyn System> = Catalog {
     kind: "system",
-    entries: &[&alone::ENTRY, &oracle::ENTRY, &central::ENTRY, &replicated::ENTRY, &gossip::ENTRY],
+    entries: &[
+        &alone::ENTRY,
+        &oracle::ENTRY,
+        &central::ENTRY,
+        &replicated::ENTRY,
+        &federated::ENTRY,
+        &gossip::ENTRY,
+    ],
 };
 
 /// A degree of decentralization.

@@ -121,6 +121,11 @@ impl Collection {
         self.timed_out = false;
     }
 
+    /// The round that is collected.
+    pub fn round(&self) -> Round {
+        self.round
+    }
+
     /// How many values an update has.
     pub fn values(&self) -> usize {
         self.values

@@ -21,10 +21,10 @@
 //!
 //! What must fall: with the echo f + 1 crashes stop everybody (availability, k* = f + 1), and f + 1
 //! captured replicas that say the same are believed (integrity, k* = f + 1). With the median r - 2f
-//! crashes stop everybody, and f + 1 captured replicas are more than it promises to stand: they
-//! pull every coordinate to the edge of the honest values, and half of the replicas take it
-//! wherever they like. For confidentiality replication only hurts: every replica sees every update,
-//! k* = 1.
+//! crashes stop everybody. As long as the honest replicas hold equal models, half of all replicas
+//! must be captured to move the median; where workers tell replicas different things nothing is
+//! promised from f + 1 on. For confidentiality replication only hurts: every replica sees every
+//! update, k* = 1.
 //!
 //! Fails where replicas fall together: one operator, one program, one provider. It does nothing
 //! against workers that lie to all replicas alike; that is the rule's part. And one gap is left: a
