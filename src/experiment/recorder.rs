@@ -213,6 +213,10 @@ impl Recorder {
         self.totals.bytes_busiest += row.bytes_busiest;
         self.folder.round(&row)?;
         self.write_nodes(round, records, standing.as_ref(), &traffic, &senders)?;
+        if self.settings.runtime == "processes" {
+            // Whoever kills a process to see what becomes of the run watches these files.
+            self.folder.flush()?;
+        }
         self.next(round)
     }
 

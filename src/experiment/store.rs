@@ -319,7 +319,8 @@ impl RunFolder {
         checkpoint::write(&self.path.join("checkpoint"), "run", round, &mark)
     }
 
-    fn flush(&mut self) -> Result<(), RunError> {
+    /// Lets others read all that is written so far.
+    pub fn flush(&mut self) -> Result<(), RunError> {
         self.rounds.flush().map_err(|error| self.file_error("rounds.csv", error))?;
         self.nodes.flush().map_err(|error| self.file_error("nodes.csv", error))?;
         self.events.flush().map_err(|error| self.file_error("events.jsonl", error))

@@ -10,6 +10,10 @@
 //! Who talks to whom is a topology, the same in all rounds or drawn `anew` for each, which is
 //! epidemic learning, or what a peer-sampling protocol under attack leaves of it (`sampler`).
 //!
+//! Who crashes is missed by its neighbours alone: the others go on, each with its own model, and an
+//! outsider who wants one model can ask any of them. No single peer is the system's point of
+//! failure; one at a bottleneck is its graph's.
+//!
 //! Fails where the honest peers are joined by few edges: then one corrupted peer at a bottleneck
 //! can keep them apart, and a robust rule keeps them apart by itself, taking the other side for
 //! liars. With b liars at each peer and λ₂ the algebraic connectivity among the honest, no rule can

@@ -32,7 +32,11 @@ fn who_proves_no_identity_is_a_stranger() {
         // Each on a connection of its own, and by every way in.
         let client = Client::new(&lab);
         let credential = Some(credential.clone());
-        let request = AttendRequest { credential: credential.clone(), adversary: false };
+        let request = AttendRequest {
+            credential: credential.clone(),
+            adversary: false,
+            address: String::new(),
+        };
         let hello = Hello { credential, ..hello(&lab, 3) };
         let refused = [
             client.attend(request).err().unwrap(),
@@ -79,7 +83,14 @@ fn a_known_identity_gets_no_more_than_its_own_part() {
 
     // What has no place in any run is counted for the coordinator as a whole.
     let attend = |adversary, credential| {
-        client.attend(AttendRequest { credential: Some(credential), adversary }).err().unwrap()
+        client
+            .attend(AttendRequest {
+                credential: Some(credential),
+                adversary,
+                address: String::new(),
+            })
+            .err()
+            .unwrap()
     };
     let status = attend(true, credential(&lab, 2));
     assert_eq!(status.code(), Code::PermissionDenied);
