@@ -189,14 +189,28 @@ pub fn execute(
 }
 
 /// A finished cell, as tables read it.
-fn result_of(cell: &Cell, summary: &Summary) -> CellResult {
-    let swept = cell.swept.iter().map(|(key, value)| (key.clone(), label(value)));
+fn result_of(cell: &Cell, summary: &Summary, short: bool) -> CellResult {
+    let named = |(key, value): &(String, serde_json::Value)| match key.as_str() {
+        "system" if short => (key.clone(), summary.system.clone()),
+        _ => (key.clone(), label(value)),
+    };
     CellResult {
-        swept: swept.collect(),
+        swept: cell.swept.iter().map(named).collect(),
         seed: summary.seed,
         accuracy: summary.final_accuracy,
-        unattacked: summary.attack == "none",
+        unattacked: summary.attack == "none" && summary.downfall == "none",
     }
+}
+
+/// Whether the short names of systems (`gossip:ring`) tell all systems of a sweep apart.
+fn systems_have_short_names(cells: &[Cell]) -> bool {
+    let mut named: BTreeMap<&str, &serde_json::Value> = BTreeMap::new();
+    cells.iter().all(|cell| {
+        let swept = cell.swept.iter().find(|(key, _)| key == "system");
+        swept.is_some_and(|(_, value)| {
+            *named.entry(cell.plan.labels.system.as_str()).or_insert(value) == value
+        })
+    })
 }
 
 /// Writes the sweep as it was typed, and its expansion.
@@ -291,6 +305,7 @@ impl<'a> Telling<'a> {
         self.bar.finish_and_clear();
         let ends = self.ends.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut done = Vec::new();
+        let short = systems_have_short_names(&experiment.cells);
         let (mut failed, mut interrupted) = (0, 0);
         for (index, cell) in experiment.cells.iter().enumerate() {
             // A cell that repeats another's run is done when that is.
@@ -306,7 +321,7 @@ impl<'a> Telling<'a> {
                 }
                 None => store::summary(&self.options.folder(&cell.plan.run_id())),
             };
-            done.extend(summary.map(|summary| result_of(cell, &summary)));
+            done.extend(summary.map(|summary| result_of(cell, &summary, short)));
         }
         if !json {
             let title = experiment.question.as_deref().unwrap_or(&experiment.name);

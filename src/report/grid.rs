@@ -84,15 +84,16 @@ pub fn pages(results: &[CellResult]) -> Vec<Page> {
             pages.push(Page::new(title));
             pages.len() - 1
         });
-        pages[index].add(value(result, axes.row), value(result, axes.column), result);
+        pages[index].add(value(result, axes.row), axes.column(result), result);
     }
     pages
 }
 
-/// Which axes of a sweep are rows and columns.
+/// Which axes of a sweep are rows and columns. What the attacker does and what becomes of the parts
+/// of the system are one column together.
 struct Axes {
     row: Option<usize>,
-    column: Option<usize>,
+    columns: Vec<usize>,
 }
 
 impl Axes {
@@ -100,10 +101,27 @@ impl Axes {
         let count = result.swept.len();
         let starting =
             |start: &str| result.swept.iter().position(|(key, _)| key.starts_with(start));
-        let threat = starting("threat");
-        let row = starting("aggregation").or_else(|| (0..count).find(|&axis| Some(axis) != threat));
-        let column = threat.or_else(|| (0..count).find(|&axis| Some(axis) != row));
-        Axes { row, column }
+        let threat = starting("threat.attack").or_else(|| starting("threat"));
+        let downfall = starting("threat.downfall").filter(|axis| Some(*axis) != threat);
+        let of_threat = |axis: usize| Some(axis) == threat || Some(axis) == downfall;
+        let row = starting("aggregation.rule")
+            .or_else(|| starting("system"))
+            .or_else(|| starting("aggregation"))
+            .or_else(|| (0..count).find(|&axis| !of_threat(axis)));
+        let first = threat.or_else(|| (0..count).find(|&axis| Some(axis) != row));
+        let columns = first.into_iter().chain(downfall).collect();
+        Axes { row, columns }
+    }
+
+    /// The column's name: what is done in it, or `none`.
+    fn column(&self, result: &CellResult) -> String {
+        let values = self.columns.iter().map(|&axis| value(result, Some(axis)));
+        let done: Vec<String> = values.filter(|value| value != "none").collect();
+        match (self.columns.as_slice(), done.as_slice()) {
+            ([], _) => value(result, None),
+            (_, []) => "none".to_owned(),
+            (_, done) => done.join("+"),
+        }
     }
 
     /// What the other axes are.
@@ -112,7 +130,7 @@ impl Axes {
             .swept
             .iter()
             .enumerate()
-            .filter(|(axis, _)| Some(*axis) != self.row && Some(*axis) != self.column);
+            .filter(|(axis, _)| Some(*axis) != self.row && !self.columns.contains(axis));
         let named: Vec<String> =
             others.map(|(_, (key, value))| format!("{key} = {value}")).collect();
         named.join(", ")
