@@ -91,9 +91,9 @@ fn mixing_matrix(graph: &Graph) -> Vec<Vec<f64>> {
     graph.nodes().map(row).collect()
 }
 
-/// The Laplacian with the eigenvalue of the vector of ones moved from 0 to the returned shift, which
-/// is above all others. So the second smallest comes first, and its vector is orthogonal to ones
-/// even where the graph falls apart.
+/// The Laplacian with the eigenvalue of the vector of ones moved from 0 to the returned shift,
+/// which is above all others. So the second smallest comes first, and its vector is orthogonal to
+/// ones even where the graph falls apart.
 fn laplacian_beside_ones(graph: &Graph) -> (Vec<Vec<f64>>, f64) {
     let most = graph.nodes().map(|node| graph.degree(node)).max().unwrap_or(0);
     // No eigenvalue of a Laplacian is above twice the greatest degree.

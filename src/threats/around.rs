@@ -2,8 +2,8 @@
 //!
 //! Within one distance, those with lower numbers come first; nodes that cannot reach the victim
 //! come last. When all of its neighbours are corrupted the victim is eclipsed: it hears nothing
-//! that the adversary did not write, and no rule of its own can help. Fails to spread: for the rest
-//! of the graph this may be the mildest placement of all. Refused where there is no graph, no
+//! that the adversary did not write, and no rule of its own can help. Fails to spread: for the
+//! rest of the graph this may be the mildest placement of all. Refused where there is no graph, no
 //! such victim, or nobody left but the victim.
 //!
 //! Reference: Heilman et al., USENIX Security 2015 (eclipse); Raynal, Pasquini and Troncoso, arXiv

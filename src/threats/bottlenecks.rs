@@ -2,8 +2,8 @@
 //! numbers.
 //!
 //! Betweenness: of each pair of nodes one unit travels, shared equally among the shortest paths,
-//! and a node counts what passes it on the way between others. Such a node decides what the
-//! parts of a graph hear of each other, whatever its degree. Fails to differ from `first` where all
+//! and a node counts what passes it on the way between others. Such a node decides what the parts
+//! of a graph hear of each other, whatever its degree. Fails to differ from `first` where all
 //! nodes are alike, as on a ring, and where there is no graph it is refused.
 //!
 //! Reference: Syros et al., arXiv 2301.09732, 2023, place by centrality; Freeman, Sociometry 40,

@@ -1,8 +1,8 @@
 //! A scale-free graph: nodes come one by one and prefer those that already have many neighbours.
 //!
-//! It starts as a star of `m + 1` nodes around node 0. Each further node is joined to `m` different
-//! earlier ones, drawn one after the other with probabilities in proportion to their degrees.
-//! `m (n - m)` edges, always connected.
+//! It starts as a star of `m + 1` nodes around node 0. Each further node is joined to `m`
+//! different earlier ones, drawn one after the other with probabilities in proportion to their
+//! degrees. `m (n - m)` edges, always connected.
 //!
 //! A few old nodes become hubs. So it shrugs off liars placed at random and fails against liars
 //! placed by degree, who hold most of what others hear.

@@ -2,9 +2,9 @@
 //!
 //! It starts from the ring of nearest neighbours and changes the ends of random pairs of edges,
 //! `a - b` and `c - d` to `a - d` and `c - b`, where that leaves no loop and no double edge: 20
-//! attempts for each edge. This walk comes close to all `k`-regular graphs being alike likely; from
-//! `k = 3` on it goes on in the rare case that the graph has fallen apart. With `k = 2` it is a
-//! ring in random order, exactly.
+//! attempts for each edge. This walk comes close to all `k`-regular graphs being alike likely.
+//! From `k = 3` on it goes on in the rare case that the graph has fallen apart. With `k = 2` it is
+//! a ring in random order, exactly.
 //!
 //! At the same degree it mixes much faster than a torus, and no node stands out, so a placement by
 //! degree gains nothing. Fails where `k` times the number of nodes is odd: no such graph exists.

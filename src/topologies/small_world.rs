@@ -5,9 +5,9 @@
 //! that node and, with probability `beta`, takes another at random in place of the other, never
 //! itself and never a neighbour. The number of edges stays `n k / 2`.
 //!
-//! A few long edges shrink the diameter to the order of `ln(n)`. Fails to protect when liars choose
-//! their places: the long edges are few and carry most paths. With a large `beta` it may fall
-//! apart.
+//! A few long edges shrink the diameter to the order of `ln(n)`. Fails to protect when liars
+//! choose their places: the long edges are few and carry most paths. With a large `beta` it may
+//! fall apart.
 //!
 //! Reference: Watts and Strogatz, Nature 393, 1998.
 

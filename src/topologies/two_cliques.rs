@@ -7,8 +7,8 @@
 //! The more bridges, the faster the halves agree, and the more liars it takes to part them. Fails
 //! like the dumbbell, whose bridges stand fixed, against liars at bottlenecks.
 //!
-//! Reference: He, Karimireddy and Jaggi, arXiv 2202.01545, 2022, whose program adds random edges to
-//! a dumbbell.
+//! Reference: He, Karimireddy and Jaggi, arXiv 2202.01545, 2022, whose program adds random edges
+//! to a dumbbell.
 
 use std::sync::Arc;
 
