@@ -1,8 +1,11 @@
+use std::collections::VecDeque;
+
 use ndarray::Array1;
 
 use super::*;
 use crate::aggregators::CATALOG;
 use crate::protocol::Claims;
+use crate::protocol::collection::Contribution;
 use crate::protocol::echo::quorum;
 
 /// Two workers and four replicas, of which one lies: its words are written by the test.
@@ -77,25 +80,28 @@ impl Stage {
         stage
     }
 
-    /// Steps a replica, and everybody who hears of it.
+    /// Steps a replica, and then everybody who hears of it, in the order of what is said.
     fn step(&mut self, node: NodeId, event: Event) {
-        let Some(replica) = self.replicas.get_mut(&node) else { return };
-        for action in replica.step(event).unwrap() {
-            match action {
-                Action::Send { from, to, message } if to == self.liar => {
-                    self.to_liar.push((from, message));
+        let mut under_way = VecDeque::from([(node, event)]);
+        while let Some((node, event)) = under_way.pop_front() {
+            let Some(replica) = self.replicas.get_mut(&node) else { continue };
+            for action in replica.step(event).unwrap() {
+                match action {
+                    Action::Send { from, to, message } if to == self.liar => {
+                        self.to_liar.push((from, message));
+                    }
+                    Action::Send { from, to, message } if to.0 < 2 => {
+                        self.told.insert(from, message);
+                    }
+                    Action::Send { from, to, message } => {
+                        under_way.push_back((to, Event::Received { from, to, message }));
+                    }
+                    Action::Record(record) => {
+                        self.records.insert(node, record);
+                    }
+                    Action::Refuse(refusal) => self.refused.push((refusal.from, refusal.reason)),
+                    other => panic!("{other:?} was not expected"),
                 }
-                Action::Send { from, to, message } if to.0 < 2 => {
-                    self.told.insert(from, message);
-                }
-                Action::Send { from, to, message } => {
-                    self.step(to, Event::Received { from, to, message });
-                }
-                Action::Record(record) => {
-                    self.records.insert(node, record);
-                }
-                Action::Refuse(refusal) => self.refused.push((refusal.from, refusal.reason)),
-                other => panic!("{other:?} was not expected"),
             }
         }
     }
