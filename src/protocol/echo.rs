@@ -49,7 +49,7 @@ struct Wanted {
 
 /// How many replicas of `replicas` must hold the same share, if `byzantine` of them lie.
 pub fn quorum(replicas: usize, byzantine: usize) -> usize {
-    (replicas + byzantine) / 2 + 1
+    usize::midpoint(replicas, byzantine) + 1
 }
 
 impl Echo {
