@@ -4,8 +4,8 @@
 //! a quorum of ⌊(r + f) / 2⌋ + 1 of the r replicas hold the same digest, 2f + 1 of 3f + 1: two
 //! such quorums have an honest replica in common, so no two honest replicas count different rows
 //! of one worker. Who holds another share, or none, fetches it from a replica that claims it, and
-//! checks the digest of the copy. A round ends when everybody has settled, so nobody is gone while
-//! others still ask.
+//! checks the digest of the copy. A round ends when everybody has settled, so nobody is gone
+//! while others still ask.
 //!
 //! What it does not give: one replica may count a row that others leave out. That takes a worker
 //! who tells replicas different things and a replica who tells them different claims. Bracha's
@@ -49,7 +49,7 @@ struct Wanted {
 
 /// How many replicas of `replicas` must hold the same share, if `byzantine` of them lie.
 pub fn quorum(replicas: usize, byzantine: usize) -> usize {
-    (replicas + byzantine) / 2 + 1
+    usize::midpoint(replicas, byzantine) + 1
 }
 
 impl Echo {

@@ -6,15 +6,16 @@
 //! it is what the shares of all regions come to. Where no bridge is believed the region takes its
 //! own step, and its record says so.
 
+mod open;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::admission::admit;
+use self::open::{Open, Verdict};
 use super::aggregation::{Aggregation, AggregationSettings, Remembered};
-use super::agreement::{Accept, Models};
-use super::collection::{Collection, Contribution, Rows};
+use super::collection::{Collection, Contribution};
 use super::early::Early;
 use super::server::restored_model;
 use super::{
@@ -67,32 +68,6 @@ struct State {
     lost: BTreeSet<NodeId>,
 }
 
-/// The round that a region is in.
-#[derive(Debug)]
-struct Open {
-    round: Round,
-    /// What its workers' updates came to, once all are there, or why there is nothing.
-    own: Option<Result<Contribution, String>>,
-    weights: BTreeMap<NodeId, f32>,
-    /// The bridges' models; `None` for a bridge that has none.
-    words: BTreeMap<NodeId, Option<Shared>>,
-    /// What the other regions claim to have shared.
-    claims: BTreeMap<NodeId, Option<Digest>>,
-    /// What a bridge says that a region has shared, by bridge and region.
-    copies: BTreeMap<(NodeId, NodeId), Contribution>,
-    timed_out: bool,
-}
-
-/// What a region thinks of what its bridges say.
-enum Verdict {
-    /// This is the model.
-    Believed(Shared),
-    /// There is rightly none.
-    Nothing(String),
-    /// Nobody is believed.
-    Unbelieved(String),
-}
-
 impl Region {
     /// A region before the first round.
     pub fn new(settings: RegionSettings) -> Self {
@@ -120,15 +95,7 @@ impl Region {
             return vec![Action::Finish];
         }
         self.collection.open(round);
-        self.open = Some(Open {
-            round,
-            own: None,
-            weights: BTreeMap::new(),
-            words: BTreeMap::new(),
-            claims: BTreeMap::new(),
-            copies: BTreeMap::new(),
-            timed_out: false,
-        });
+        self.open = Some(Open::new(round));
         let mut actions = self.collection.roll_call(self.settings.node);
         for (from, message) in self.early.due(round) {
             actions.extend(self.hear(from, message));
@@ -264,9 +231,9 @@ impl Region {
         self.collection.garbled(from, &reason);
         if let Some(open) = self.open.as_mut().filter(|_| reason.ends_turn()) {
             if self.settings.bridges.contains(&from) {
-                open.words.entry(from).or_insert(None);
+                open.garbled_by_bridge(from);
             } else if self.settings.others.contains(&from) {
-                open.claims.entry(from).or_insert(None);
+                open.garbled_by_region(from);
             }
         }
         self.collection.refuse(from, reason)
@@ -280,119 +247,6 @@ impl Region {
                 open.timed_out = true;
             }
         }
-    }
-}
-
-impl Open {
-    fn take_from_bridge(
-        &mut self,
-        from: NodeId,
-        message: Message,
-        values: usize,
-    ) -> Result<(), Reason> {
-        if self.words.contains_key(&from) {
-            return Err(Reason::Twice);
-        }
-        match message {
-            Message::Copy { sender, update, loss, samples, .. } => {
-                if self.copies.contains_key(&(from, sender)) {
-                    return Err(Reason::Twice);
-                }
-                admit(as_slice(&update), values)?;
-                self.copies.insert((from, sender), Contribution { update, loss, samples });
-                Ok(())
-            }
-            Message::Model { model, .. } => {
-                let admitted = admit(as_slice(&model), values);
-                self.words.insert(from, admitted.is_ok().then_some(model));
-                admitted
-            }
-            _ => {
-                self.words.insert(from, None);
-                Ok(())
-            }
-        }
-    }
-
-    fn take_from_region(&mut self, from: NodeId, message: &Message) -> Result<(), Reason> {
-        if self.claims.contains_key(&from) {
-            return Err(Reason::Twice);
-        }
-        let claim = match message {
-            Message::Claims { claims, .. } => match claims.as_slice() {
-                [(sender, digest)] if *sender == from => Ok(*digest),
-                _ => Err(Reason::Malformed("claims of more than one's own share".to_owned())),
-            },
-            _ => Ok(None),
-        };
-        self.claims.insert(from, claim.clone().unwrap_or(None));
-        claim.map(|_| ())
-    }
-
-    /// The model that more than half of the bridges sent.
-    fn trusted(&self, bridges: usize) -> Verdict {
-        let sent = self.words.iter().filter_map(|(&bridge, word)| Some((bridge, word.as_ref()?)));
-        let models: Models = sent
-            .map(|(bridge, model)| (bridge, (Arc::clone(model), Digest::of(as_slice(model)))))
-            .collect();
-        match (Accept::Matching { needed: bridges / 2 + 1 }).choose(&models, bridges) {
-            Ok(model) => Verdict::Believed(model),
-            Err(reason) => Verdict::Unbelieved(reason),
-        }
-    }
-
-    /// The model that the regions' shares come to, if a bridge has sent it.
-    fn checked(
-        &self,
-        settings: &RegionSettings,
-        between: &mut Aggregation,
-        model: &Shared,
-    ) -> Verdict {
-        let mut rows = Err("no bridge is there".to_owned());
-        for &bridge in self.words.keys() {
-            rows = self.proven(bridge, settings.node);
-            if rows.is_ok() {
-                break;
-            }
-        }
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(reason) => return Verdict::Unbelieved(reason),
-        };
-        let due =
-            between.aggregate(self.round, &rows).map(|step| between.moved(model, &step.vector));
-        match due {
-            Ok(due) if self.words.values().flatten().any(|sent| *sent == due) => {
-                Verdict::Believed(due)
-            }
-            Ok(_) => {
-                Verdict::Unbelieved("no model is what the regions' updates come to".to_owned())
-            }
-            Err(refusal) if self.words.values().any(Option::is_none) => Verdict::Nothing(refusal),
-            Err(_) => Verdict::Unbelieved("a model came where there can be none".to_owned()),
-        }
-    }
-
-    /// The rows of all regions that claim to have shared, as this bridge hands them on, if it
-    /// leaves none out and alters none.
-    fn proven(&self, bridge: NodeId, node: NodeId) -> Result<Rows, String> {
-        let mut rows = BTreeMap::new();
-        if let Some(Ok(own)) = &self.own {
-            rows.insert(node, own.clone());
-        }
-        for (&region, digest) in &self.claims {
-            let Some(digest) = digest else { continue };
-            let copy = self.copies.get(&(bridge, region)).ok_or_else(|| {
-                format!("bridge {bridge} leaves out the update of region {region}")
-            })?;
-            if copy.digest() != *digest {
-                return Err(format!(
-                    "what bridge {bridge} hands on is not what region {region} claims to have sent"
-                ));
-            }
-            rows.insert(region, copy.clone());
-        }
-        Ok(Rows::of(&rows))
     }
 }
 
@@ -423,8 +277,8 @@ impl Machine for Region {
         if open.own.is_none() {
             return self.collection.awaited();
         }
-        let bridges = self.settings.bridges.iter().filter(|node| !open.words.contains_key(node));
-        let regions = self.settings.others.iter().filter(|node| !open.claims.contains_key(node));
+        let bridges = self.settings.bridges.iter().filter(|node| !open.has_word_of(**node));
+        let regions = self.settings.others.iter().filter(|node| !open.has_claim_of(**node));
         bridges.chain(regions).filter(|node| !self.lost.contains(node)).copied().collect()
     }
 

@@ -313,3 +313,6 @@ impl Machine for Replica {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,36 +1,36 @@
 //! Regions with servers of their own, and bridges between them.
 //!
-//! The workers are split into m regions, consecutive ones in each. A region's server aggregates its
-//! workers' updates by the rule and sends what comes of it to every bridge; a bridge combines the
-//! regions' updates by the rule `between` and sends back the model; the region hands on what it
-//! believes. Where it believes nothing it takes its own step, so its workers learn on, apart from
-//! the others, and the region's record says `no bridge was believed`.
+//! The workers are split into m regions, consecutive ones in each. A region's server aggregates
+//! its workers' updates by the rule and sends what comes of it to every bridge; a bridge combines
+//! the regions' updates by the rule `between` and sends back the model; the region hands on what
+//! it believes. Where it believes nothing it takes its own step, so its workers learn on, apart
+//! from the others, and the region's record says `no bridge was believed`.
 //!
-//! - `checked = false`: a region believes the model that more than half of the bridges sent, of one
-//!   bridge that one's.
-//! - `checked = true`: regions tell each other the digests of their updates, a bridge hands on the
-//!   updates themselves, and a region believes a model only if it is what these come to. A region
-//!   that has once gone its own way has no ground to check on any more, and stays apart.
+//! - `checked = false`: a region believes the model that more than half of the bridges sent, of
+//!   one bridge that one's.
+//! - `checked = true`: regions tell each other the digests of their updates, a bridge hands on
+//!   the updates themselves, and a region believes a model only if it is what these come to. A
+//!   region that has once gone its own way has no ground to check on any more, and stays apart.
 //!
 //! `aggregation.byzantine`, or `byzantine` here, is declared for every region; one that is too
-//! small for it expects as many liars as its rule can stand among so few. The run is refused where
-//! a region's rule cannot even stand none.
+//! small for it expects as many liars as its rule can stand among so few. The run is refused
+//! where a region's rule cannot even stand none.
 //!
-//! A round: updates to regions, updates to bridges, models to regions, models to workers. With one
-//! region the model is that of a central server to the last bit.
+//! A round: updates to regions, updates to bridges, models to regions, models to workers. With
+//! one region the model is that of a central server to the last bit.
 //!
 //! What must fall: trusted, ⌊b / 2⌋ + 1 of b bridges that say the same take every model with them
 //! (integrity, k* = 1 for one bridge); checked, no number of bridges does, they only part the
-//! regions. A captured region takes its own workers with it, k* = 1 for as many as it has, half of
-//! all workers with the largest share of a skewed split; what it does to others is the rule
+//! regions. A captured region takes its own workers with it, k* = 1 for as many as it has, half
+//! of all workers with the largest share of a skewed split; what it does to others is the rule
 //! `between`'s part, and the plain mean does nothing against it. A crashed region stops its own
 //! workers alone, and all m must crash to stop everybody (availability, k* = m). Without bridges
 //! everybody learns on from their own region's data.
 //!
-//! Fails where regions hold different classes and the bridge falls: each then forgets what only the
-//! others could have taught it. Checking costs each region a copy of every other's update, and one
-//! region whose update is not what it claims parts all of them, since who of region and bridge
-//! lies cannot be told without signatures.
+//! Fails where regions hold different classes and the bridge falls: each then forgets what only
+//! the others could have taught it. Checking costs each region a copy of every other's update,
+//! and one region whose update is not what it claims parts all of them, since who of region and
+//! bridge lies cannot be told without signatures.
 //!
 //! Reference: Liu, Zhang, Song, Letaief, Client-Edge-Cloud Hierarchical Federated Learning, ICC
 //! 2020, for servers of servers.

@@ -1,39 +1,41 @@
 //! Several servers that do the same work, so that some of them may crash or lie.
 //!
-//! Every worker sends its update to each of the r replicas, every replica runs the same rule, and a
-//! worker goes on from the model that it can believe although f replicas lie:
+//! Every worker sends its update to each of the r replicas, every replica runs the same rule, and
+//! a worker goes on from the model that it can believe although f replicas lie:
 //!
-//! - `accept = "matching_digests"`: the model that f + 1 replicas sent to the last bit; one of them
-//!   is honest. Needs r >= 3f + 1. It needs the honest replicas to agree to the bit, and so the
-//!   `echo`: replicas compare digests of what each worker sent them, a row counts if
+//! - `accept = "matching_digests"`: the model that f + 1 replicas sent to the last bit; one of
+//!   them is honest. Needs r >= 3f + 1. It needs the honest replicas to agree to the bit, and so
+//!   the `echo`: replicas compare digests of what each worker sent them, a row counts if
 //!   ⌊(r + f) / 2⌋ + 1 replicas hold the same (2f + 1 of 3f + 1), and who holds another share
 //!   fetches that one. A worker that tells replicas different things is left out. Without the
 //!   echo one such worker is enough to stall everybody, round after round.
-//! - `accept = "median"`: the coordinate-wise median of the models, of which 2f + 1 must have come.
-//!   Needs r >= 3f + 2. Replicas use what they were sent, exchange the models that come of it and
-//!   take the median of those too, which keeps them together. Nobody needs to be equal to the bit,
-//!   so there is no echo by default; and workers hold slightly different models if somebody lies.
+//! - `accept = "median"`: the coordinate-wise median of the models, of which 2f + 1 must have
+//!   come. Needs r >= 3f + 2. Replicas use what they were sent, exchange the models that come of
+//!   it and take the median of those too, which keeps them together. Nobody needs to be equal to
+//!   the bit, so there is no echo by default; and workers hold slightly different models if
+//!   somebody lies.
 //!
 //! A round: updates to the replicas, claims, word that nothing is missing, models to the workers;
 //! fetches come between where workers lie to replicas. With honest replicas the model is that of
 //! a central server to the last bit. A replica whose rule refuses the rows has no model in that
 //! round, and the workers keep theirs.
 //!
-//! What must fall: with the echo f + 1 crashes stop everybody (availability, k* = f + 1), and f + 1
-//! captured replicas that say the same are believed (integrity, k* = f + 1). With the median r - 2f
+//! What must fall: with the echo, k* = f + 1 crashes stop everybody (availability), and k* = f + 1
+//! captured replicas that say the same are believed (integrity). With the median, k* = r - 2f
 //! crashes stop everybody. As long as the honest replicas hold equal models, half of all replicas
 //! must be captured to move the median; where workers tell replicas different things nothing is
 //! promised from f + 1 on. For confidentiality replication only hurts: every replica sees every
 //! update, k* = 1.
 //!
 //! Fails where replicas fall together: one operator, one program, one provider. It does nothing
-//! against workers that lie to all replicas alike; that is the rule's part. And one gap is left: a
-//! captured replica that claims different things to different replicas, together with a worker
+//! against workers that lie to all replicas alike; that is the rule's part. And one gap is left:
+//! a captured replica that claims different things to different replicas, together with a worker
 //! who shares different things, can make one honest replica count a row that the others leave
-//! out. That replica's model is another from then on. With r = 3f + 1 and f captured, the others
-//! are still f + 1 and carry the workers; once a second honest replica is split off they are too
-//! few, and everybody stalls. No worker is ever led to a model that no honest replica holds. A
-//! third step (Bracha's, or the agreement of a `committee`) closes the gap.
+//! out. That replica holds another model from then on. The others carry the workers as long as
+//! f + 1 of them hold the same; of r = 3f + 1 with f captured, as long as no more than f honest
+//! ones are split off. After that everybody stalls, but no worker is ever led to a model that no
+//! honest replica holds. A third step (Bracha's, or the agreement of a `committee`) closes the
+//! gap.
 //!
 //! Reference: Castro, Liskov, Practical Byzantine Fault Tolerance, OSDI 1999, for 3f + 1; Bracha,
 //! Asynchronous Byzantine Agreement Protocols, Information and Computation 1987, for the echo;
