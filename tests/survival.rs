@@ -91,7 +91,8 @@ fn three_of_twenty_peers() {
 workers = 20
 topology = { k_regular = { k = 8 } }
 "#;
-    let run = kill(&Lab::new(&config(system)), 20, &[3, 8, 15]);
+    let lab = Lab::new(&config(system));
+    let run = kill(&lab, 20, &[3, 8, 15]);
     assert_eq!(holders(&run), 17);
     let summary = run.summary();
     assert!(summary["final_accuracy"].as_f64().unwrap() > 0.5, "{summary}");
@@ -122,7 +123,8 @@ fn more_replicas_than_f() {
 workers = 6
 replicas = 4
 "#;
-    let run = kill(&Lab::new(&config(system)), 10, &[6, 7, 8]);
+    let lab = Lab::new(&config(system));
+    let run = kill(&lab, 10, &[6, 7, 8]);
     let summary = run.summary();
     // One replica is left, and nobody believes a single one.
     assert!(summary["skipped"].as_u64().unwrap() > 100, "{summary}");
@@ -137,7 +139,8 @@ workers = 9
 regions = 3
 "#;
     // Workers are nodes 0 to 8, regions 9 to 11; the bridge comes last.
-    let run = kill(&Lab::new(&config(system)), 13, &[12]);
+    let lab = Lab::new(&config(system));
+    let run = kill(&lab, 13, &[12]);
     let summary = run.summary();
     assert_eq!(holders(&run), 9);
     assert!(summary["disagreement"].as_f64().unwrap() > 0.0, "the regions have not gone apart");
