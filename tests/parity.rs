@@ -156,3 +156,66 @@ fn corrupted_nodes_that_act_alone_are_processes_of_their_own() {
     let processes: BTreeSet<u32> = recorded.values().flatten().copied().collect();
     assert_eq!((recorded.len(), processes.len()), (10, 10));
 }
+
+/// Systems without a coordinator: neighbours talk to each other, and nobody waits for a server.
+#[test]
+fn systems() {
+    let config = GRID.replace("[system.central]\nworkers = 9\n", "[system.central]\nworkers = 8\n");
+    let sweep = r#"
+[sweep]
+"system" = [
+    { alone = { workers = 8 } },
+    { oracle = { workers = 8 } },
+    { replicated = { workers = 8, replicas = 4 } },
+    { federated = { workers = 8, regions = 2, byzantine = 1, checked = true } },
+    { gossip = { workers = 8, topology = "ring", allow_overload = true } },
+    { gossip = { workers = 8, topology = { k_regular = { k = 4 } }, anew = true, allow_overload = true } },
+]
+"threat.attack" = [{ inner_product = { epsilon = 4.0 } }]
+"threat.equivocate" = [false, true]
+"#;
+    assert_eq!(assert_parity(&Lab::new(&format!("{config}{sweep}"))), 12);
+}
+
+/// Attacks that speak to one peer at a time, and parts that fall.
+#[test]
+fn peers_and_fallen_parts() {
+    let sweep = r#"
+[sweep]
+"system" = [
+    { gossip = { workers = 9, topology = { k_regular = { k = 4 } }, allow_overload = true } },
+    { gossip = { workers = 9, topology = "complete" } },
+]
+"threat.attack" = ["dissensus", "drag", "spectral"]
+"#;
+    assert_eq!(assert_parity(&Lab::new(&format!("{GRID}{sweep}"))), 6);
+    let sweep = r#"
+[sweep]
+"system" = [
+    { central = { workers = 9 } },
+    { replicated = { workers = 9, replicas = 4 } },
+    { federated = { workers = 9, regions = 3, byzantine = 1 } },
+    { gossip = { workers = 9, topology = { k_regular = { k = 4 } }, allow_overload = true } },
+]
+"threat.attack" = ["sign_flip"]
+"threat.downfall" = [{ crash = { from = 2 } }, "capture", { capture = { differently = true } }]
+"#;
+    assert_eq!(assert_parity(&Lab::new(&format!("{GRID}{sweep}"))), 12);
+}
+
+/// Thirty-two peers, each a process that talks to thirty-one others.
+#[test]
+fn thirty_two_peers() {
+    let config = GRID.replace(
+        "[system.central]\nworkers = 9\n",
+        "[system.gossip]\nworkers = 32\ntopology = \"complete\"\n",
+    );
+    let config = config.replace("rule = \"mean\"", "rule = \"median\"");
+    let config = config.replace("[faults]", "attack = \"sign_flip\"\nequivocate = true\n[faults]");
+    let lab = Lab::new(&config.replace("train = 300", "train = 640"));
+    assert_eq!(assert_parity(&lab), 1);
+    let spoken: std::collections::BTreeSet<u32> =
+        lab.only_run("real").recorded_processes().into_values().flatten().collect();
+    // Thirty honest peers, and one process for the two that collude.
+    assert_eq!(spoken.len(), 31);
+}

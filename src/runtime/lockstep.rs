@@ -11,7 +11,7 @@ use super::local::{Inbox, states, step_all};
 use super::wire::encoded_len;
 use super::{Cast, Machines, Next, Observer, RunError, Seat};
 use crate::node::{NodeId, Round};
-use crate::protocol::{Action, Event, Message, Timer};
+use crate::protocol::{Action, Event, Message, RoundRecord, Timer};
 
 /// Drives `machines` until all have finished.
 pub fn run(
@@ -44,10 +44,11 @@ pub fn run(
                 false => Err(RunError::Stalled { round: stage.round }),
             };
         }
-        if stage.next != Next::Continue {
+        let next = stage.close(observer)?;
+        if next != Next::Continue {
             observer.checkpoint(stage.round, &states(&machines))?;
         }
-        if stage.next == Next::Stop {
+        if next == Next::Stop {
             return Err(RunError::Interrupted);
         }
         stage.proceed();
@@ -64,8 +65,8 @@ struct Stage<'a> {
     timers: BTreeMap<u64, Vec<(Seat, Timer)>>,
     lost: BTreeSet<(Seat, NodeId)>,
     recorded: BTreeSet<Seat>,
+    records: Vec<RoundRecord>,
     finished: BTreeSet<Seat>,
-    next: Next,
 }
 
 impl<'a> Stage<'a> {
@@ -79,8 +80,8 @@ impl<'a> Stage<'a> {
             timers: BTreeMap::new(),
             lost: BTreeSet::new(),
             recorded: BTreeSet::new(),
+            records: Vec::new(),
             finished: BTreeSet::new(),
-            next: Next::Continue,
         }
     }
 
@@ -104,11 +105,8 @@ impl<'a> Stage<'a> {
             Action::Refuse(refusal) => observer.refused(&refusal)?,
             Action::Record(record) => {
                 self.round = self.round.max(record.round);
-                let next = observer.closed(&record)?;
-                if next != Next::Continue {
-                    self.next = next;
-                }
                 self.recorded.insert(seat);
+                self.records.push(record);
             }
             Action::Wait { timer, milliseconds } => {
                 self.timers.entry(self.clock + milliseconds).or_default().push((seat, timer));
@@ -177,12 +175,26 @@ impl<'a> Stage<'a> {
         awaited
     }
 
+    /// Passes on what the round came to, in node order. Only now has everybody said all that
+    /// belongs to it, so that no byte is missing from the count.
+    fn close(&mut self, observer: &mut dyn Observer) -> Result<Next, RunError> {
+        let mut records = std::mem::take(&mut self.records);
+        records.sort_by_key(|record| record.node);
+        let mut next = Next::Continue;
+        for record in records {
+            let after = observer.closed(&record)?;
+            if after != Next::Continue {
+                next = after;
+            }
+        }
+        Ok(next)
+    }
+
     /// The round is over: everybody who recorded it goes on.
     fn proceed(&mut self) {
         for seat in std::mem::take(&mut self.recorded) {
             self.tell(seat, Event::Proceed);
         }
-        self.next = Next::Continue;
         let round = self.round;
         self.tapped.retain(|(shown, _)| *shown > round);
     }
