@@ -68,6 +68,16 @@ pub trait System: Debug + Send + Sync {
 
     /// Wires it for one run.
     fn wire(&self, occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError>;
+
+    /// Wires it once more, where it depends on who is corrupted: there attackers decide who talks
+    /// to whom.
+    fn rewire(
+        &self,
+        _occasion: &Occasion,
+        _corrupted: &[NodeId],
+    ) -> Result<Option<Arc<dyn Wiring>>, ConfigError> {
+        Ok(None)
+    }
 }
 
 /// The rules that a system can use.

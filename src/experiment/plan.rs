@@ -108,6 +108,13 @@ impl Plan {
             }
             _ => None,
         };
+        let wiring = match (&system, &threat) {
+            (Some(system), Some(threat)) => {
+                let corrupted = &threat.threat.corrupted;
+                problems.keep(rewired(config, system, corrupted, seed)).flatten().or(wiring)
+            }
+            _ => wiring,
+        };
         if let (Some(threat), Some(dataset)) = (&threat, &dataset)
             && let Some(poison) = &threat.threat.poison
         {
@@ -273,15 +280,30 @@ impl Problems {
     }
 }
 
+fn occasion(config: &Config, seed: u64) -> Occasion {
+    let parts_fall = config.threat.downfall.is_some();
+    Occasion { seed, rounds: config.training.rounds, parts_fall }
+}
+
 /// The system, wired for this seed.
 fn wired(
     config: &Config,
     system: &Member<dyn System>,
     seed: u64,
 ) -> Result<Arc<dyn Wiring>, ConfigError> {
-    let parts_fall = config.threat.downfall.is_some();
-    let occasion = Occasion { seed, rounds: config.training.rounds, parts_fall };
-    system.value.wire(&occasion).map_err(|error| error.at(config.system.span.clone()))
+    let wired = system.value.wire(&occasion(config, seed));
+    wired.map_err(|error| error.at(config.system.span.clone()))
+}
+
+/// The system, wired once more where that depends on who is corrupted.
+fn rewired(
+    config: &Config,
+    system: &Member<dyn System>,
+    corrupted: &[NodeId],
+    seed: u64,
+) -> Result<Option<Arc<dyn Wiring>>, ConfigError> {
+    let rewired = system.value.rewire(&occasion(config, seed), corrupted);
+    rewired.map_err(|error| error.at(config.system.span.clone()))
 }
 
 /// The network, where it is not the one that everybody has.

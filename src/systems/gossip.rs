@@ -24,6 +24,7 @@
 //! ClippedGossip, 2022; de Vos et al., Epidemic Learning, NeurIPS 2023.
 
 mod drawn;
+mod sampled;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use crate::protocol::meetings::{Always, Meetings};
 use crate::protocol::mesh_adversary::Defence;
 use crate::protocol::peer::{Peer, PeerSettings};
 use crate::protocol::worker::Trainer;
+use crate::sampling::{self, Protocol};
 use crate::seed::{Purpose, run_stream};
 use crate::topologies::{self, Topology, connected};
 
@@ -67,6 +69,18 @@ struct Parameters {
     topology: Nested,
     /// Whether the topology is drawn anew in every round. Default: false.
     anew: bool,
+    /// In place of a topology: the protocol by which peers find each other, `shuffle`, `brahms` or
+    /// `basalt`, while the corrupted among them flood it. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampler: Option<Nested>,
+    /// How many identities a peer's view holds, for a sampler; default 20.
+    view: usize,
+    /// How many peers a peer draws in each round, for a sampler; default 4.
+    peers: usize,
+    /// How many pushes each corrupted peer sends in a step of the sampler; default 10.
+    flood: usize,
+    /// How many steps the sampler runs before the first round; default 30.
+    warm_up: u32,
     /// What each peer expects among its neighbours, in place of `aggregation.byzantine`.
     /// Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +96,11 @@ impl Default for Parameters {
             workers: 10,
             topology: Nested::named("complete"),
             anew: false,
+            sampler: None,
+            view: 20,
+            peers: 4,
+            flood: 10,
+            warm_up: 30,
             byzantine: None,
             allow_overload: false,
         }
@@ -93,6 +112,7 @@ impl Default for Parameters {
 struct Gossip {
     parameters: Parameters,
     topology: Member<dyn Topology>,
+    sampler: Option<Member<dyn Protocol>>,
 }
 
 impl Gossip {
@@ -100,7 +120,20 @@ impl Gossip {
         checked_workers(parameters.workers)?;
         let choice: Choice = parameters.topology.choice().map_err(within_topology)?;
         let topology = topologies::CATALOG.build(&choice).map_err(within_topology)?;
-        Ok(Arc::new(Gossip { parameters, topology }))
+        let sampler = match &parameters.sampler {
+            Some(sampler) => {
+                let choice = sampler.choice().map_err(|error| within("sampler", error))?;
+                let built = sampling::CATALOG.build(&choice);
+                Some(built.map_err(|error| within("sampler", error))?)
+            }
+            None => None,
+        };
+        for (name, value) in [("view", parameters.view), ("peers", parameters.peers)] {
+            if value == 0 {
+                return Err(ConfigError::new(format!("`{name}` is 0, it must be at least 1")));
+            }
+        }
+        Ok(Arc::new(Gossip { parameters, topology, sampler }))
     }
 
     fn draw(&self, seed: u64, round: Round) -> Result<Graph, ConfigError> {
@@ -114,7 +147,12 @@ impl Gossip {
 
 /// Says of an error inside of `topology` where it belongs.
 fn within_topology(error: ConfigError) -> ConfigError {
-    ConfigError { message: format!("`topology`: {}", error.message), span: None, ..error }
+    within("topology", error)
+}
+
+/// Says of an error inside of a parameter where it belongs.
+fn within(parameter: &str, error: ConfigError) -> ConfigError {
+    ConfigError { message: format!("`{parameter}`: {}", error.message), span: None, ..error }
 }
 
 impl System for Gossip {
@@ -123,6 +161,9 @@ impl System for Gossip {
     }
 
     fn label(&self) -> String {
+        if let Some(sampler) = &self.sampler {
+            return format!("{}:{}", ENTRY.name, sampler.name);
+        }
         let anew = if self.parameters.anew { ":anew" } else { "" };
         format!("{}:{}{anew}", ENTRY.name, self.topology.name)
     }
@@ -135,11 +176,25 @@ impl System for Gossip {
         Takes::PeerRules
     }
 
+    fn rewire(
+        &self,
+        occasion: &Occasion,
+        corrupted: &[NodeId],
+    ) -> Result<Option<Arc<dyn Wiring>>, ConfigError> {
+        if self.sampler.is_none() || corrupted.is_empty() {
+            return Ok(None);
+        }
+        self.wire_under(occasion, &corrupted.iter().copied().collect()).map(Some)
+    }
+
     fn allows_overload(&self) -> bool {
         self.parameters.allow_overload
     }
 
     fn wire(&self, occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
+        if self.sampler.is_some() {
+            return self.wire_under(occasion, &BTreeSet::new());
+        }
         if !self.parameters.anew {
             let graph = self.draw(occasion.seed, Round(0))?;
             connected(&graph).map_err(|message| {
@@ -152,6 +207,19 @@ impl System for Gossip {
         let graphs = (1..=occasion.rounds)
             .map(|round| self.draw(occasion.seed, Round(round)).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::new(Peers::drawn(graphs)))
+    }
+}
+
+impl Gossip {
+    /// Wires peers that find each other by a sampler while these attack it.
+    fn wire_under(
+        &self,
+        occasion: &Occasion,
+        attackers: &BTreeSet<NodeId>,
+    ) -> Result<Arc<dyn Wiring>, ConfigError> {
+        let sampler = self.sampler.as_ref().expect("asked for where there is one");
+        let graphs = sampled::graphs(sampler, &self.parameters, occasion, attackers)?;
         Ok(Arc::new(Peers::drawn(graphs)))
     }
 }
