@@ -15,6 +15,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("federation.descriptor"), files.encode_to_vec())?;
     tonic_prost_build::configure().bytes(".byzlab.v1.Chunk.data").compile_fds(files)?;
 
+    // Functions with the same code become one: a worker holds fewer pages. Only where the linker is
+    // the one that rustc brings along and knows the option.
+    if std::env::var("TARGET").is_ok_and(|target| target == "x86_64-unknown-linux-gnu") {
+        println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
+    }
+
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rustc-env=BYZLAB_COMMIT={}", commit().unwrap_or_else(|| "unknown".to_owned()));
     println!("cargo:rustc-env=BYZLAB_TARGET={}", std::env::var("TARGET")?);

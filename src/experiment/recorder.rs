@@ -3,6 +3,7 @@
 //! A round is written when everybody who is to report it has: the server, or every honest node
 //! that holds a model of its own and every part that has not fallen.
 
+mod fold;
 mod standing;
 mod traffic;
 
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use self::fold::{digest, roles, senders, skipped};
 use self::standing::{Held, Standing};
 use self::traffic::{Bytes, Traffic};
 use super::event::RunEvent;
@@ -19,7 +21,7 @@ use crate::dataset::Samples;
 use crate::node::{NodeId, Round};
 use crate::protocol::{Message, Outcome, Refusal, RoundRecord, SenderRecord};
 use crate::runtime::{Next, Notice, Observer, RunError, States};
-use crate::vector::{Digest, Shared, as_slice};
+use crate::vector::{Shared, as_slice};
 
 /// Refusals of one sender in one round that are written out; the rest are counted.
 const REFUSALS_TOLD: u32 = 3;
@@ -364,49 +366,6 @@ impl Recorder {
             return Ok(Next::Checkpoint);
         }
         Ok(Next::Continue)
-    }
-}
-
-/// What tables call every node of a run.
-fn roles(plan: &Plan) -> BTreeMap<NodeId, &'static str> {
-    let workers = plan.roster();
-    let worker = |node: &NodeId| match plan.threat.corrupts(*node) {
-        true => "corrupted",
-        false if plan.threat.fallen.contains(node) => "fallen",
-        false => "worker",
-    };
-    let mut roles: BTreeMap<NodeId, &'static str> =
-        workers.ids().iter().map(|node| (*node, worker(node))).collect();
-    roles.extend(plan.wiring.parts().into_iter().map(|part| (part.node, part.role)));
-    roles
-}
-
-/// What became of everybody who was expected to share, as the first node saw it that expected it.
-fn senders(records: &Records) -> BTreeMap<NodeId, SenderRecord> {
-    let mut senders = BTreeMap::new();
-    for sender in records.values().flat_map(|record| &record.senders) {
-        senders.entry(sender.node).or_insert_with(|| sender.clone());
-    }
-    senders
-}
-
-/// Why the round came to nothing for some nodes, in the words of the first.
-fn skipped(records: &Records) -> Option<String> {
-    let reasons: Vec<&String> =
-        records.values().filter_map(|record| record.skipped.as_ref()).collect();
-    let first = reasons.first()?;
-    Some(match records.len() {
-        1 => (*first).clone(),
-        nodes => format!("{} of {nodes} nodes: {first}", reasons.len()),
-    })
-}
-
-/// The digest of the one model, or over all of them in node order.
-fn digest(held: &BTreeMap<NodeId, Held>) -> String {
-    let digests: Vec<&Digest> = held.values().map(|(_, digest)| digest).collect();
-    match digests.as_slice() {
-        [first, rest @ ..] if rest.iter().all(|digest| digest == first) => first.to_string(),
-        _ => Digest::of_digests(digests).to_string(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The hub: the coordinator's gRPC service. It knows who is who and brings each conversation to
 //! the run that it belongs to; what is said there is the business of the run's driver.
 
+mod happening;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,9 +15,10 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tonic::{Code, Request, Response, Status, Streaming};
 
+pub use self::happening::{Happening, Line};
 use super::door::{Strangers, Visitor};
-use super::mesh::account::{Listener, Tale};
-use super::mesh::supervisor::{Addresses, Directives};
+use super::mesh::account::Listener;
+use super::mesh::supervisor::Addresses;
 use super::token::Tokens;
 use super::wire::proto::envelope::Body;
 use super::wire::proto::federation_server::Federation;
@@ -26,7 +29,7 @@ use super::wire::{Assembler, parts};
 use super::{Cast, Seat};
 use crate::RESULTS_VERSION;
 use crate::node::NodeId;
-use crate::protocol::{Message, Reason};
+use crate::protocol::Reason;
 use crate::vector::Digest;
 
 /// What waits for a driver at most; senders wait for room.
@@ -43,96 +46,6 @@ const DIRECTIVES_MAX: usize = 4;
 
 /// The seats that speak for each identity in any run of a sweep.
 pub type Seats = BTreeMap<NodeId, BTreeSet<Seat>>;
-
-/// What happens on the lines of one run.
-#[derive(Debug)]
-pub enum Happening {
-    /// Somebody speaks for a node from now on.
-    Joined {
-        /// The node.
-        node: NodeId,
-        /// The connection.
-        line: Line,
-    },
-    /// A whole message came.
-    Said {
-        /// Who said it.
-        node: NodeId,
-        /// On which connection.
-        line: u64,
-        /// What it says.
-        message: Message,
-    },
-    /// Something came that is no message.
-    Garbled {
-        /// Who sent it.
-        node: NodeId,
-        /// On which connection.
-        line: u64,
-        /// What was wrong.
-        reason: Reason,
-    },
-    /// Somebody asked for what is not its part.
-    Denied {
-        /// Who asked.
-        node: NodeId,
-        /// For what.
-        reason: Reason,
-    },
-    /// A connection broke.
-    Left {
-        /// Who spoke on it.
-        node: NodeId,
-        /// Which connection.
-        line: u64,
-    },
-    /// A seat of a run without a coordinator is ready, and tells from now on what it does.
-    Reporting {
-        /// The seat.
-        seat: Seat,
-        /// Its process.
-        process: u32,
-        /// On which connection.
-        line: u64,
-        /// Where its directives go.
-        directives: Directives,
-    },
-    /// A seat has told something.
-    Told {
-        /// The seat.
-        seat: Seat,
-        /// On which connection.
-        line: u64,
-        /// What it tells.
-        tale: Tale,
-    },
-    /// A seat tells nothing any more.
-    Hushed {
-        /// The seat.
-        seat: Seat,
-        /// On which connection.
-        line: u64,
-    },
-    /// The adversary reads along from now on.
-    Tapping {
-        /// Where it reads.
-        outgoing: mpsc::Sender<Result<Tapped, Status>>,
-    },
-}
-
-/// A connection on which one node speaks in one run.
-#[derive(Debug)]
-pub struct Line {
-    /// Tells it from earlier ones of the same node.
-    pub id: u64,
-    /// The process at the other end.
-    pub process: u32,
-    /// What goes to the node. It has room for what an answering node has not read yet; one for
-    /// which there is no room answers without reading.
-    pub outgoing: mpsc::Sender<Result<Envelope, Status>>,
-    /// Dropped to close the connection.
-    pub hold: watch::Sender<()>,
-}
 
 /// A run that is open for conversations.
 #[derive(Debug, Clone)]

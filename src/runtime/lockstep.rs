@@ -169,7 +169,9 @@ impl<'a> Stage<'a> {
     fn still_awaited(&self, seat: Seat, mut awaited: Vec<NodeId>) -> Vec<NodeId> {
         awaited.retain(|node| {
             let voice = self.cast.voices.get(node);
-            let paused = voice.is_some_and(|voice| self.recorded.contains(voice));
+            // A part that has stopped by plan says so in the next round as well, once it is spoken to.
+            let stopped = !self.recorded.is_empty() && self.cast.down.contains(node);
+            let paused = stopped || voice.is_some_and(|voice| self.recorded.contains(voice));
             voice.is_some() && !paused && !self.lost.contains(&(seat, *node))
         });
         awaited

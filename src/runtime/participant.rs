@@ -4,6 +4,8 @@
 //! from its own plan and its own data, takes up the state that it kept, and talks. The
 //! coordinator sends it models and nothing else; what to run, the process knows by itself.
 
+mod apart;
+mod broken;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -17,11 +19,11 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
 
+use self::broken::{Broken, abort, broken, root};
 use self::talk::{Heard, Talk, hear, hear_taps};
 use super::mesh::exchange::{self, Switchboard};
-use super::mesh::session::{self, Judging};
+use super::mesh::session::Judging;
 use super::token::Tokens;
 use super::wire::proto::envelope::Body;
 use super::wire::proto::federation_client::FederationClient;
@@ -284,37 +286,6 @@ impl Attendance {
         end
     }
 
-    /// Plays a run without a coordinator. What is lost of it is lost: it begins anew.
-    async fn play_apart(
-        &self,
-        run_id: &str,
-        channel: Channel,
-        part: Part,
-        judging: Judging,
-    ) -> Result<(), Broken> {
-        let Some((switchboard, _)) = &self.reception else {
-            return Err(Broken::fatal(format!("{}: nobody can reach this process", self.seat)));
-        };
-        let first = part.lines.identities.first().copied();
-        let setting = session::Setting {
-            run_id: run_id.to_owned(),
-            hello: self.hello(run_id, first.unwrap_or_else(|| self.first_identity())),
-            identities: part.lines.identities.iter().copied().collect(),
-            values: part.lines.values,
-            judging,
-            switchboard: Arc::clone(switchboard),
-            patience: self.patience,
-        };
-        match session::play(setting, channel, part.machine).await {
-            // There may be other runs, in which the seat is still wanted.
-            Err(status) if status.code() == Code::Aborted => {
-                tracing::warn!("{}", status.message());
-                Ok(())
-            }
-            ended => ended.map_err(|status| broken(&status)),
-        }
-    }
-
     /// The seat's part in a run, with the states that were kept of it.
     async fn make(&self, run_id: &str) -> Result<Part, Broken> {
         let (casting, seat, id) = (Arc::clone(&self.casting), self.seat, run_id.to_owned());
@@ -446,46 +417,6 @@ fn step(mut part: Part, seat: Seat, event: Event) -> (Part, Result<Vec<Action>, 
         }
     }
     (part, actions)
-}
-
-/// Why a process stops attending.
-enum Broken {
-    /// The connection is gone; it may come back.
-    Lost(String),
-    /// Coming back would not help.
-    Final(RunError),
-}
-
-impl Broken {
-    fn fatal(message: String) -> Self {
-        Broken::Final(RunError::Network(message))
-    }
-}
-
-/// Whether a refusal is worth another try.
-fn broken(status: &Status) -> Broken {
-    match status.code() {
-        Code::Unauthenticated
-        | Code::FailedPrecondition
-        | Code::PermissionDenied
-        | Code::InvalidArgument => {
-            Broken::fatal(format!("the coordinator refuses: {}", status.message()))
-        }
-        _ => Broken::Lost(status.message().to_owned()),
-    }
-}
-
-fn abort(sessions: &BTreeMap<String, JoinHandle<()>>) {
-    sessions.values().for_each(JoinHandle::abort);
-}
-
-/// The innermost cause of an error, which is the one that says something.
-fn root(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Takes part until it is over; with `lifeline`, until standard input closes at the latest.

@@ -42,7 +42,7 @@ use crate::node::{NodeId, Round};
 use crate::protocol::Machine;
 use crate::protocol::meetings::{Always, Meetings};
 use crate::protocol::mesh_adversary::Defence;
-use crate::protocol::peer::{Peer, PeerSettings};
+use crate::protocol::peer::{Peer, PeerSettings, tolerated};
 use crate::protocol::worker::Trainer;
 use crate::sampling::{self, Protocol};
 use crate::seed::{Purpose, run_stream};
@@ -292,10 +292,12 @@ impl Wiring for Peers {
     }
 
     fn admits(&self, defence: &Defence, byzantine: usize) -> Result<(), AggregateError> {
-        // Somebody must have neighbours enough for what is declared; others expect less.
+        // A peer with too few neighbours for what is declared expects less; it must be able to
+        // stand none at least.
         let rule = peer_rule(defence);
-        let most = self.first.nodes().map(|node| self.first.degree(node)).max().unwrap_or(0);
-        rule.admits(most, byzantine.min(most))
+        let degrees = self.first.nodes().map(|node| self.first.degree(node));
+        let most = degrees.max().unwrap_or(0);
+        rule.admits(most, tolerated(&*rule, most, byzantine))
     }
 
     fn valuable(&self) -> Vec<NodeId> {

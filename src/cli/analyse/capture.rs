@@ -10,7 +10,7 @@ use crate::cli::usage::Usage;
 ///
 /// For the neighbours of one honest node, the population is everybody else.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// How many candidates there are.
     #[arg(long, value_name = "N", default_value_t = 100)]
     population: u64,
@@ -29,7 +29,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { population, byzantine, rounds, .. } = *arguments;
     let captures = arguments
         .size

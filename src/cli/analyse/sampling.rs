@@ -19,7 +19,7 @@ use crate::sampling::{CATALOG, Protocol};
 /// Each attacker sends pushes that list attackers only, and answers with nothing else. Intervals
 /// are over seeds: Student's 95 % for means, Wilson's for how often anybody is eclipsed.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// How many nodes there are, attackers among them.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     nodes: u32,
@@ -56,7 +56,7 @@ pub struct Arguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let arena = arena(arguments)?;
     let threads = arguments.threads.unwrap_or_else(runtime::cores).max(1);
     let result = Mutex::new(None);
