@@ -188,7 +188,7 @@ impl System for Federation {
             bridges: bridges as u32,
             checked,
             between: Arc::clone(&self.between),
-            byzantine_regions,
+            liars: byzantine_regions,
         }))
     }
 }
@@ -203,7 +203,8 @@ struct Regions {
     bridges: u32,
     checked: bool,
     between: Arc<dyn Aggregator>,
-    byzantine_regions: usize,
+    /// How many regions are expected to lie.
+    liars: usize,
 }
 
 /// What a node is in a federation.
@@ -251,7 +252,7 @@ impl Regions {
     fn between(&self, setting: &Setting) -> AggregationSettings {
         AggregationSettings {
             rule: Arc::clone(&self.between),
-            byzantine: self.byzantine_regions,
+            byzantine: self.liars,
             rounds: setting.rounds,
             learning_rate: setting.learning_rate,
             seed: setting.seed,

@@ -184,7 +184,7 @@ impl System for Replicated {
         let median = self.accept == Choosing::Median;
         Ok(Arc::new(Replicas {
             workers: self.workers,
-            replicas: self.replicas,
+            count: self.replicas,
             role: "replica",
             accept: match self.accept {
                 Choosing::MatchingDigests => Accept::Matching { needed: f + 1 },
@@ -200,7 +200,7 @@ impl System for Replicated {
 #[derive(Debug)]
 pub(super) struct Replicas {
     workers: usize,
-    replicas: usize,
+    count: usize,
     role: &'static str,
     accept: Accept,
     echo: Option<usize>,
@@ -211,7 +211,7 @@ impl Replicas {
     /// One replica, which is a server that does not ask.
     pub(super) fn one(workers: usize) -> Self {
         let accept = Accept::Matching { needed: 1 };
-        Replicas { workers, replicas: 1, role: "server", accept, echo: None, contract: None }
+        Replicas { workers, count: 1, role: "server", accept, echo: None, contract: None }
     }
 
     fn workers(&self) -> impl Iterator<Item = NodeId> {
@@ -220,7 +220,7 @@ impl Replicas {
 
     fn replicas(&self) -> impl Iterator<Item = NodeId> {
         let first = self.workers as u32;
-        (first..first + self.replicas as u32).map(NodeId)
+        (first..first + self.count as u32).map(NodeId)
     }
 
     /// The settings that all replicas share. They draw from one stream, the one that the server
