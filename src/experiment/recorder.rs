@@ -219,7 +219,7 @@ impl Recorder {
             // Whoever kills a process to see what becomes of the run watches these files.
             self.folder.flush()?;
         }
-        self.next(round)
+        Ok(self.next(round))
     }
 
     /// The models that honest nodes hold: their own, or the server's.
@@ -349,13 +349,13 @@ impl Recorder {
     }
 
     /// What is to be done after a round that is written.
-    fn next(&self, round: Round) -> Result<Next, RunError> {
+    fn next(&self, round: Round) -> Next {
         if round.0 >= self.plan.rounds {
             // A run that is cut off here repeats its last round, and so ends as it would have.
-            return Ok(Next::Continue);
+            return Next::Continue;
         }
         if self.settings.stop.load(Ordering::Relaxed) {
-            return Ok(Next::Stop);
+            return Next::Stop;
         }
         let (before, at) = self.last_checkpoint;
         let elapsed = self.folder.seconds() - at;
@@ -363,9 +363,9 @@ impl Recorder {
         // still whole if this process is killed while it writes.
         let due = elapsed >= self.settings.checkpoint_seconds && round.0 % 2 != before.0 % 2;
         if self.settings.checkpoint_every_round || due {
-            return Ok(Next::Checkpoint);
+            return Next::Checkpoint;
         }
-        Ok(Next::Continue)
+        Next::Continue
     }
 }
 

@@ -299,6 +299,8 @@ mod tests {
 
     #[test]
     fn certificates_need_enough_distinct_members() {
+        use CertificateFault as Fault;
+
         let committee: Vec<NodeId> = [3, 1, 2, 0].map(NodeId).to_vec();
         let (chain, value) = (Digest::of_bytes(b"run"), block().hash());
         let keys = Keyring::derive("run", NodeId(0), &committee);
@@ -312,7 +314,6 @@ mod tests {
                 Certificate::new(2, signers.iter().map(|node| signed(*node)).collect());
             certificate.check(&statement, &chain, &committee, &keys)
         };
-        use CertificateFault as Fault;
         assert_eq!(check(&[3, 0, 1]), Ok(()));
         assert_eq!(check(&[3, 0]), Err(Fault::Count { got: 2, needed: 3, size: 4 }));
         assert_eq!(check(&[3, 0, 1, 2]), Err(Fault::Count { got: 4, needed: 3, size: 4 }));

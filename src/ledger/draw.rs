@@ -169,7 +169,9 @@ mod tests {
         let mut seats = [0u32; 10];
         for round in 0..5000 {
             let mut committee = drawn(Draw::Uniform, &[1; 10], 4, round);
-            committee.iter().for_each(|node| seats[*node as usize] += 1);
+            for node in &committee {
+                seats[*node as usize] += 1;
+            }
             committee.sort_unstable();
             committee.dedup();
             assert_eq!(committee.len(), 4);

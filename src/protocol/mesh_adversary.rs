@@ -250,11 +250,10 @@ impl Machine for MeshAdversary {
                     out.extend(self.step_inner(node, Event::Start)?);
                 }
             }
-            // It goes on by itself.
-            Event::Proceed => {}
+            // It goes on by itself, and what is garbled is nothing that anybody can reply to.
+            Event::Proceed | Event::Garbled { .. } => {}
             Event::Received { to, .. } => out.extend(self.step_inner(to, event)?),
             Event::Expired { timer } => out.extend(self.step_inner(timer.node, event)?),
-            Event::Garbled { .. } => {}
             Event::Lost { node } => {
                 for identity in nodes {
                     out.extend(self.step_inner(identity, Event::Lost { node })?);

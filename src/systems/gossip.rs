@@ -20,8 +20,8 @@
 //! promise anything from b = λ₂/2 on; clipping holds to λ₂/4, trimming to λ₂/8.
 //!
 //! Reference: Lian et al., Can Decentralized Algorithms Outperform Centralized Algorithms?,
-//! NeurIPS 2017; He, Karimireddy, Jaggi, Byzantine-Robust Decentralized Learning via
-//! ClippedGossip, 2022; de Vos et al., Epidemic Learning, NeurIPS 2023.
+//! `NeurIPS` 2017; He, Karimireddy, Jaggi, Byzantine-Robust Decentralized Learning via
+//! `ClippedGossip`, 2022; de Vos et al., Epidemic Learning, `NeurIPS` 2023.
 
 mod drawn;
 mod sampled;

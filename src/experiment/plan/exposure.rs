@@ -1,5 +1,7 @@
 //! Whether a peer has more corrupted neighbours than its rule is prepared for.
 
+use std::sync::Arc;
+
 use crate::catalog::ConfigError;
 use crate::experiment::config::Config;
 use crate::node::{NodeId, Round};
@@ -28,7 +30,7 @@ pub(super) fn exposed(
     let rule = peer_rule(rule);
     // A graph that is always the same need not be looked at again.
     let rounds =
-        if wiring.graph().is_some_and(|first| std::ptr::eq(&*first, &*meetings.graph(Round(2)))) {
+        if wiring.graph().is_some_and(|first| Arc::ptr_eq(&first, &meetings.graph(Round(2)))) {
             1
         } else {
             config.training.rounds

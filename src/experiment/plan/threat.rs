@@ -102,16 +102,7 @@ pub(super) fn planned_threat(
         None => ("attack", json!("none")),
     };
     resolved[key] = value;
-    // What is not asked for is left out, so that the runs of earlier experiments keep their names.
-    if let Some(equivocates) = config.threat.equivocate {
-        resolved["equivocate"] = json!(equivocates);
-    }
-    if config.threat.understate_degree {
-        resolved["understate_degree"] = json!(true);
-    }
-    if let Some(downfall) = &downfall {
-        resolved["downfall"] = downfall.resolved();
-    }
+    name_what_is_asked_for(&mut resolved, config, downfall.as_ref());
     let threatens = corrupted > 0;
     Ok(PlannedThreat {
         label: attack
@@ -132,6 +123,24 @@ pub(super) fn planned_threat(
         },
         resolved,
     })
+}
+
+/// Names what else a config asks for. What it does not is left out, so that the runs of earlier
+/// experiments keep their names.
+fn name_what_is_asked_for(
+    resolved: &mut Value,
+    config: &Config,
+    downfall: Option<&Member<dyn Downfall>>,
+) {
+    if let Some(equivocates) = config.threat.equivocate {
+        resolved["equivocate"] = json!(equivocates);
+    }
+    if config.threat.understate_degree {
+        resolved["understate_degree"] = json!(true);
+    }
+    if let Some(downfall) = downfall {
+        resolved["downfall"] = downfall.resolved();
+    }
 }
 
 /// The parts that fall, ascending. Corrupted workers have fallen already.

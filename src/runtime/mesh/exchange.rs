@@ -164,9 +164,8 @@ impl Exchange for Service {
         let visitor = request.extensions().get::<Visitor>().cloned();
         let mut incoming = request.into_inner();
         let first = timeout(INTRODUCTION, incoming.message()).await;
-        let introduction = match first {
-            Ok(Ok(Some(Envelope { body: Some(Body::Introduction(introduction)) }))) => introduction,
-            _ => return Err(self.stranger(visitor.as_ref(), "a line without an introduction")),
+        let Ok(Ok(Some(Envelope { body: Some(Body::Introduction(introduction)) }))) = first else {
+            return Err(self.stranger(visitor.as_ref(), "a line without an introduction"));
         };
         let Some((open, tap)) = self.0.find(&introduction).await else {
             return Err(self.stranger(visitor.as_ref(), "a line that nobody has told of"));
@@ -185,13 +184,12 @@ impl Exchange for Service {
                     Err(_) if tap => continue,
                     Err(reason) => Event::Garbled { from, reason },
                 },
-                Ok(None) => break,
                 Err(status) if is_senders_fault(&status) && !tap => {
                     let reason = Reason::Malformed(status.message().to_owned());
                     let _ = open.events.send(Heard::Event(Event::Garbled { from, reason })).await;
                     break;
                 }
-                Err(_) => break,
+                Ok(None) | Err(_) => break,
             };
             if open.events.send(Heard::Event(event)).await.is_err() {
                 return Ok(Response::new(Received {}));
