@@ -28,6 +28,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use self::drawn::Drawn;
+use super::formula::{Bounds, Formula, Known};
 use super::{Occasion, Setting, System, Takes, Wiring, checked_workers, peer_rule};
 use crate::aggregators::AggregateError;
 use crate::catalog::{Choice, ConfigError, Entry, Member, Nested};
@@ -36,7 +37,7 @@ use crate::node::{NodeId, Round};
 use crate::protocol::Machine;
 use crate::protocol::meetings::{Always, Meetings};
 use crate::protocol::mesh_adversary::Defence;
-use crate::protocol::peer::{Peer, PeerSettings};
+use crate::protocol::peer::{Peer, PeerSettings, tolerated};
 use crate::protocol::worker::Trainer;
 use crate::seed::{Purpose, run_stream};
 use crate::topologies::{self, Topology, connected};
@@ -194,6 +195,41 @@ impl Peers {
         }))
     }
 
+    /// How many peers there are.
+    pub(super) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// The fewest liars around one peer that are more than its rule reckons with.
+    fn overload(&self, defence: &Defence, byzantine: usize) -> Known {
+        let rule = peer_rule(defence);
+        let least = self.first.nodes().filter_map(|node| {
+            let degree = self.first.degree(node);
+            let stands = tolerated(&*rule, degree, byzantine);
+            (stands < degree).then_some((stands + 1, node))
+        });
+        match least.min() {
+            Some((liars, node)) => Known::new(
+                Bounds::at_least(liars),
+                format!("one liar more than its rule reckons with, around one peer (node {node})"),
+            ),
+            None => Known::new(
+                Bounds::at_least(1),
+                "rules are told to expect all neighbours to lie: their count promises nothing",
+            ),
+        }
+    }
+
+    /// The fewest peers of whom everybody is one or has one for a neighbour: a dominating set. With
+    /// n nodes and the largest degree D there are n / (D + 1) in it or more, and n - D or fewer.
+    fn listeners(&self) -> Known {
+        let (nodes, most) = (self.len(), self.links.iter().map(Vec::len).max().unwrap_or(0));
+        Known::new(
+            Bounds::between(nodes.div_ceil(most + 1), (nodes - most).max(1)),
+            "every peer sends its model to its neighbours: a dominating set hears everybody",
+        )
+    }
+
     /// Peers by how many shortest paths run over them.
     pub(super) fn valuable(&self) -> Vec<NodeId> {
         let through = self.first.betweenness();
@@ -230,6 +266,17 @@ impl Wiring for Peers {
 
     fn valuable(&self) -> Vec<NodeId> {
         Peers::valuable(self)
+    }
+
+    fn formula(&self, defence: &Defence, byzantine: usize) -> Option<Formula> {
+        Some(Formula {
+            availability: Known::new(
+                Bounds::exactly(self.len()),
+                "whoever is left goes on, so all must crash",
+            ),
+            integrity: self.overload(defence, byzantine),
+            confidentiality: self.listeners(),
+        })
     }
 
     fn steps(&self) -> u32 {
