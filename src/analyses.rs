@@ -1,4 +1,5 @@
 //! Analyses: exact models and searches beside the experiments.
 
 pub mod capture;
+pub mod points_of_failure;
 pub mod sampling;
