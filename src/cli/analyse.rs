@@ -1,7 +1,10 @@
 //! `byzlab analyse`: exact models and searches beside the experiments.
 
 pub mod capture;
+pub mod percolation;
+pub mod points_of_failure;
 pub mod sampling;
+mod trials;
 
 use clap::{Args, Subcommand};
 
@@ -16,6 +19,9 @@ pub struct Arguments {
 enum Analysis {
     Sampling(sampling::Arguments),
     Capture(capture::Arguments),
+    #[command(name = "points_of_failure")]
+    PointsOfFailure(points_of_failure::Arguments),
+    Percolation(percolation::Arguments),
 }
 
 /// Runs the command.
@@ -23,5 +29,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.analysis {
         Analysis::Sampling(arguments) => sampling::run(arguments),
         Analysis::Capture(arguments) => capture::run(arguments),
+        Analysis::PointsOfFailure(arguments) => points_of_failure::run(arguments),
+        Analysis::Percolation(arguments) => percolation::run(arguments),
     }
 }

@@ -5,6 +5,8 @@
 //! goes on.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
@@ -58,16 +60,26 @@ pub struct Trial {
 }
 
 /// Where trials are run.
-#[derive(Debug)]
 pub struct Trials<'a> {
     data: &'a Provider,
     options: Options,
+    /// The folders above that were not there before.
+    above: Vec<PathBuf>,
+    on_end: &'a (dyn Fn() + Sync),
+}
+
+impl fmt::Debug for Trials<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Trials").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Trials<'a> {
-    /// Trials in the folder `options.out`, which is theirs alone.
-    pub fn new(data: &'a Provider, options: Options) -> Self {
-        Trials { data, options }
+    /// Trials in the folder `options.out`, which is theirs alone. `on_end` is called whenever one
+    /// ends, from whichever thread ran it.
+    pub fn new(data: &'a Provider, options: Options, on_end: &'a (dyn Fn() + Sync)) -> Self {
+        let above = options.out.ancestors().skip(1).take_while(|folder| !folder.exists());
+        Trials { above: above.map(PathBuf::from).collect(), data, options, on_end }
     }
 
     /// Runs trials, several at a time; the outcomes are in their order.
@@ -76,6 +88,7 @@ impl<'a> Trials<'a> {
         let cells: Vec<Cell> = trials.iter().map(cell).collect();
         let failed: Mutex<BTreeMap<usize, CellEnd>> = Mutex::default();
         let on_end = |index: usize, end: &CellEnd| {
+            (self.on_end)();
             if !matches!(end, CellEnd::Done { .. }) {
                 failed.lock().unwrap_or_else(PoisonError::into_inner).insert(index, end.clone());
             }
@@ -94,7 +107,12 @@ impl<'a> Trials<'a> {
 
     /// Removes what all trials have left.
     pub fn remove(&self) -> Result<(), RunError> {
-        store::remove(&self.options.out)
+        store::remove(&self.options.out)?;
+        for folder in &self.above {
+            // It stays if somebody has put something into it.
+            let _ = std::fs::remove_dir(folder);
+        }
+        Ok(())
     }
 
     fn outcome(&self, trial: &Trial) -> Result<Outcome, TrialError> {

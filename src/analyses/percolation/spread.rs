@@ -27,9 +27,10 @@ impl Spread {
         let first = meetings.graph(Round(1));
         // A graph that is always the same is one and the same graph in every round.
         let stays = plan.rounds < 2 || Arc::ptr_eq(&first, &meetings.graph(Round(2)));
-        let graphs = match stays {
-            true => vec![first],
-            false => (1..=plan.rounds).map(|round| meetings.graph(Round(round))).collect(),
+        let graphs = if stays {
+            vec![first]
+        } else {
+            (1..=plan.rounds).map(|round| meetings.graph(Round(round))).collect()
         };
         Some(Spread::on(graphs, stays, &*peer_rule(&plan.rule), plan.byzantine))
     }

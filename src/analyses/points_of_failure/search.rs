@@ -89,12 +89,11 @@ pub struct Found {
     pub enough: Vec<Set>,
 }
 
-/// Searches with at most `budget` trials. `evaluate` tries sets, none of them twice.
-pub fn search<E>(
-    field: &Field,
-    budget: usize,
-    evaluate: &mut dyn FnMut(&[Set]) -> Result<Vec<Effect>, E>,
-) -> Result<Found, E> {
+/// Tries sets, and says in their order what the fall of each does.
+pub type Evaluate<'a, E> = dyn FnMut(&[Set]) -> Result<Vec<Effect>, E> + 'a;
+
+/// Searches with at most `budget` trials. `evaluate` is given no set twice.
+pub fn search<E>(field: &Field, budget: usize, evaluate: &mut Evaluate<'_, E>) -> Result<Found, E> {
     let mut search = Search {
         kinds: Kinds::new(&field.parts, &field.interchangeable),
         everybody: field.everybody.as_ref(),
@@ -133,7 +132,7 @@ struct Search<'a, E> {
     everybody: Option<&'a Set>,
     tried: BTreeMap<Counts, Effect>,
     left: usize,
-    evaluate: &'a mut dyn FnMut(&[Set]) -> Result<Vec<Effect>, E>,
+    evaluate: &'a mut Evaluate<'a, E>,
 }
 
 impl<E> Search<'_, E> {
