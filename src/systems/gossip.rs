@@ -200,6 +200,31 @@ impl Peers {
         self.links.len()
     }
 
+    /// The fewest crashes around one peer that leave its rule too few rows, unless nobody is left
+    /// around it: then it goes on alone.
+    fn stalling(&self, defence: &Defence, byzantine: usize) -> Known {
+        let rule = peer_rule(defence);
+        let least = self.first.nodes().filter_map(|node| {
+            let degree = self.first.degree(node);
+            let stands = tolerated(&*rule, degree, byzantine);
+            let refuses = |crashed: &usize| rule.admits(degree - crashed, stands).is_err();
+            (1..degree).find(refuses).map(|crashed| (crashed, node))
+        });
+        match least.min() {
+            Some((crashed, node)) => Known::new(
+                Bounds::between(crashed, self.len()),
+                format!(
+                    "whoever is left goes on, but a rule refuses too few rows: {crashed} crashed \
+                     around one peer (node {node}) stall it"
+                ),
+            ),
+            None => Known::new(
+                Bounds::exactly(self.len()),
+                "whoever is left goes on, so all must crash",
+            ),
+        }
+    }
+
     /// The fewest liars around one peer that are more than its rule reckons with.
     fn overload(&self, defence: &Defence, byzantine: usize) -> Known {
         let rule = peer_rule(defence);
@@ -270,10 +295,7 @@ impl Wiring for Peers {
 
     fn formula(&self, defence: &Defence, byzantine: usize) -> Option<Formula> {
         Some(Formula {
-            availability: Known::new(
-                Bounds::exactly(self.len()),
-                "whoever is left goes on, so all must crash",
-            ),
+            availability: self.stalling(defence, byzantine),
             integrity: self.overload(defence, byzantine),
             confidentiality: self.listeners(),
         })

@@ -302,7 +302,7 @@ impl Wiring for Replicas {
             integrity: self.persuading(),
             confidentiality: Known::new(
                 Bounds::exactly(1),
-                format!("every {} is sent every worker's update", self.role),
+                format!("any {} is sent the update of every worker", self.role),
             ),
         })
     }

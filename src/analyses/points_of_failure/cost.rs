@@ -29,6 +29,8 @@ pub struct Cost {
     pub at_least: f64,
     /// h\*: how many times its own price one server must cost to be as dear as that set.
     pub hardening: Option<f64>,
+    /// The same for the bound: h\* is no less.
+    pub hardening_at_least: f64,
 }
 
 impl Prices {
@@ -62,11 +64,14 @@ impl Prices {
         prices.sort_by(f64::total_cmp);
         let floor: f64 = prices.iter().take(at_least).sum();
         let found = cheapest.as_ref().map(|(cost, _)| *cost);
+        let at_least = found.map_or(floor, |cost| cost.min(floor));
+        let server = self.of(SERVER);
         Cost {
             set: cheapest.map(|(_, set)| set.clone()),
             price: found,
-            at_least: found.map_or(floor, |cost| cost.min(floor)),
-            hardening: found.map(|cost| cost / self.of(SERVER)),
+            at_least,
+            hardening: found.map(|cost| cost / server),
+            hardening_at_least: at_least / server,
         }
     }
 }
@@ -83,6 +88,7 @@ mod tests {
         let cost = prices.cheapest(&parts, &sets, 1);
         assert_eq!(cost.set, Some(vec![NodeId(0), NodeId(1)]));
         assert_eq!((cost.price, cost.at_least, cost.hardening), (Some(2.0), 1.0, Some(0.5)));
+        assert_eq!(cost.hardening_at_least, 0.25);
         let nothing = prices.cheapest(&parts, &[], 3);
         assert_eq!((nothing.price, nothing.at_least), (None, 12.0));
     }

@@ -27,8 +27,8 @@ const ROWS: [Row; 7] = [
         format!("{}{more}", found.alone.len())
     }),
     ("targets", |found, _| found.targets.to_string()),
-    ("cheapest set", cheapest),
-    ("h*", |found, _| found.cost.hardening.map_or("-".to_owned(), number)),
+    ("cheapest set", |found, parts| cost(found, parts, found.cost.at_least, found.cost.price)),
+    ("h*", |found, parts| cost(found, parts, found.cost.hardening_at_least, found.cost.hardening)),
     ("sets run", |found, _| found.tried.to_string()),
 ];
 
@@ -164,11 +164,12 @@ fn bounds(bounds: &Bounds, parts: usize) -> String {
     }
 }
 
-fn cheapest(found: &Finding, _parts: usize) -> String {
-    match found.cost.price {
-        Some(price) if price <= found.cost.at_least => number(price),
-        Some(price) => format!("{}..{}", number(found.cost.at_least), number(price)),
-        None => "-".to_owned(),
+fn cost(found: &Finding, parts: usize, at_least: f64, at_most: Option<f64>) -> String {
+    match at_most {
+        Some(most) if most <= at_least => number(most),
+        Some(most) => format!("{}..{}", number(at_least), number(most)),
+        None if found.parts.at_least > parts => "-".to_owned(),
+        None => format!("{} or more", number(at_least)),
     }
 }
 
