@@ -19,3 +19,4 @@ pub mod schema;
 pub mod source;
 pub mod store;
 pub mod sweep;
+pub mod trial;

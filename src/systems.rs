@@ -9,6 +9,7 @@
 mod alone;
 mod central;
 mod federated;
+pub mod formula;
 mod gossip;
 mod oracle;
 mod replicated;
@@ -18,6 +19,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::formula::Formula;
 use crate::aggregators::{AggregateError, Aggregator};
 use crate::catalog::{Catalog, ConfigError};
 use crate::graph::Graph;
@@ -132,6 +134,31 @@ pub trait Wiring: Debug + Send + Sync {
 
     /// The nodes by what their fall is worth to an attacker, the most valuable first.
     fn valuable(&self) -> Vec<NodeId>;
+
+    /// The nodes that make up the system, the most valuable first: its parts, or the workers where
+    /// they serve each other.
+    fn constituents(&self) -> Vec<NodeId> {
+        let parts: BTreeSet<NodeId> = self.parts().iter().map(|part| part.node).collect();
+        let mut nodes = self.valuable();
+        nodes.retain(|node| parts.is_empty() || parts.contains(node));
+        nodes
+    }
+
+    /// Groups of nodes of which it only matters how many fall; where ties are broken by number,
+    /// the first of a group are the worst to lose.
+    fn interchangeable(&self) -> Vec<Vec<NodeId>> {
+        Vec::new()
+    }
+
+    /// Who is sent what a worker alone came to, its update or its model, ascending.
+    fn told_by(&self, worker: NodeId) -> Vec<NodeId> {
+        self.links(worker)
+    }
+
+    /// How many of its constituents must fall together, where that is known without a run.
+    fn formula(&self, _defence: &Defence, _byzantine: usize) -> Option<Formula> {
+        None
+    }
 
     /// How many messages follow one after another in a round, each of which waits for the one
     /// before.

@@ -1,8 +1,11 @@
 //! `byzlab analyse`: what can be said without a run. One file for each analysis.
 
 mod capture;
+mod percolation;
+mod points_of_failure;
 mod sampling;
 mod topology;
+mod trials;
 
 use clap::{Args, Subcommand};
 
@@ -18,6 +21,9 @@ enum Analysis {
     Sampling(sampling::Arguments),
     Capture(capture::Arguments),
     Topology(topology::Arguments),
+    #[command(name = "points_of_failure")]
+    PointsOfFailure(points_of_failure::Arguments),
+    Percolation(percolation::Arguments),
 }
 
 /// Runs the command.
@@ -26,5 +32,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Analysis::Sampling(arguments) => sampling::run(arguments),
         Analysis::Capture(arguments) => capture::run(arguments),
         Analysis::Topology(arguments) => topology::run(arguments),
+        Analysis::PointsOfFailure(arguments) => points_of_failure::run(arguments),
+        Analysis::Percolation(arguments) => percolation::run(arguments),
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::formula::{Bounds, Formula, Known};
 use super::gossip::{Peers, worker_of};
 use super::{Occasion, Setting, System, Takes, Wiring, checked_workers};
 use crate::aggregators::AggregateError;
@@ -92,6 +93,15 @@ impl Wiring for Solitude {
 
     fn valuable(&self) -> Vec<NodeId> {
         self.peers.valuable()
+    }
+
+    fn formula(&self, _defence: &Defence, _byzantine: usize) -> Option<Formula> {
+        let all = Bounds::exactly(self.peers.len());
+        Some(Formula {
+            availability: Known::new(all, "nobody waits for anybody: each stops by itself"),
+            integrity: Known::new(all, "nobody hears anybody: each must be taken by itself"),
+            confidentiality: Known::new(all, "nobody is told anything: each must be taken"),
+        })
     }
 
     fn steps(&self) -> u32 {

@@ -33,6 +33,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use self::drawn::Drawn;
+use super::formula::{Bounds, Formula, Known};
 use super::{Occasion, Setting, System, Takes, Wiring, checked_workers, peer_rule};
 use crate::aggregators::AggregateError;
 use crate::catalog::{Choice, ConfigError, Entry, Member, Nested};
@@ -267,6 +268,66 @@ impl Peers {
         }))
     }
 
+    /// How many peers there are.
+    pub(super) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// The fewest crashes around one peer that leave its rule too few rows, unless nobody is left
+    /// around it: then it goes on alone.
+    fn stalling(&self, defence: &Defence, byzantine: usize) -> Known {
+        let rule = peer_rule(defence);
+        let least = self.first.nodes().filter_map(|node| {
+            let degree = self.first.degree(node);
+            let stands = tolerated(&*rule, degree, byzantine);
+            let refuses = |crashed: &usize| rule.admits(degree - crashed, stands).is_err();
+            (1..degree).find(refuses).map(|crashed| (crashed, node))
+        });
+        match least.min() {
+            Some((crashed, node)) => Known::new(
+                Bounds::between(crashed, self.len()),
+                format!(
+                    "whoever is left goes on, but a rule refuses too few rows: {crashed} crashed \
+                     around one peer (node {node}) stall it"
+                ),
+            ),
+            None => Known::new(
+                Bounds::exactly(self.len()),
+                "whoever is left goes on, so all must crash",
+            ),
+        }
+    }
+
+    /// The fewest liars around one peer that are more than its rule reckons with.
+    fn overload(&self, defence: &Defence, byzantine: usize) -> Known {
+        let rule = peer_rule(defence);
+        let least = self.first.nodes().filter_map(|node| {
+            let degree = self.first.degree(node);
+            let stands = tolerated(&*rule, degree, byzantine);
+            (stands < degree).then_some((stands + 1, node))
+        });
+        match least.min() {
+            Some((liars, node)) => Known::new(
+                Bounds::at_least(liars),
+                format!("one liar more than its rule reckons with, around one peer (node {node})"),
+            ),
+            None => Known::new(
+                Bounds::at_least(1),
+                "rules are told to expect all neighbours to lie: their count promises nothing",
+            ),
+        }
+    }
+
+    /// The fewest peers of whom everybody is one or has one for a neighbour: a dominating set. With
+    /// n nodes and the largest degree D there are n / (D + 1) in it or more, and n - D or fewer.
+    fn listeners(&self) -> Known {
+        let (nodes, most) = (self.len(), self.links.iter().map(Vec::len).max().unwrap_or(0));
+        Known::new(
+            Bounds::between(nodes.div_ceil(most + 1), (nodes - most).max(1)),
+            "every peer sends its model to its neighbours: a dominating set hears everybody",
+        )
+    }
+
     /// Peers by how many shortest paths run over them.
     pub(super) fn valuable(&self) -> Vec<NodeId> {
         Betweenness::of(&self.first).busiest_nodes()
@@ -302,6 +363,14 @@ impl Wiring for Peers {
 
     fn valuable(&self) -> Vec<NodeId> {
         Peers::valuable(self)
+    }
+
+    fn formula(&self, defence: &Defence, byzantine: usize) -> Option<Formula> {
+        Some(Formula {
+            availability: self.stalling(defence, byzantine),
+            integrity: self.overload(defence, byzantine),
+            confidentiality: self.listeners(),
+        })
     }
 
     fn steps(&self) -> u32 {

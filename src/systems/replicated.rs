@@ -47,6 +47,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::formula::{Bounds, Formula, Known};
 use super::gossip::worker_of;
 use super::{Occasion, Part, Setting, System, Takes, Wiring, checked_workers};
 use crate::aggregators::AggregateError;
@@ -223,6 +224,38 @@ impl Replicas {
         (first..first + self.count as u32).map(NodeId)
     }
 
+    /// How many must crash: those that stand are too few to be believed, or to count a row.
+    fn stopping(&self) -> Known {
+        let accepted = match self.accept {
+            Accept::Matching { needed } | Accept::Median { needed } => needed,
+        };
+        let quorums = [Some(accepted), self.echo, self.contract];
+        let needed = quorums.into_iter().flatten().max().unwrap_or(accepted);
+        let why = match self.replicas {
+            1 => "there is one server".to_owned(),
+            replicas => format!("{needed} of {replicas} must stand for a round to count"),
+        };
+        Known::new(Bounds::exactly((self.replicas + 1).saturating_sub(needed).max(1)), why)
+    }
+
+    /// How many must lie alike to be believed.
+    fn persuading(&self) -> Known {
+        let half = self.replicas.div_ceil(2);
+        match self.accept {
+            Accept::Matching { .. } if self.replicas == 1 => {
+                Known::new(Bounds::exactly(1), "there is one server, and workers believe it")
+            }
+            Accept::Matching { needed } => Known::new(
+                Bounds::between(needed, needed.max(half)),
+                format!("f + 1 = {needed} equal models are believed unless more agree on another"),
+            ),
+            Accept::Median { needed } => Known::new(
+                Bounds::between(needed.div_ceil(2).min(half), half),
+                "f liars are what it promises to stand, and half of all move the median",
+            ),
+        }
+    }
+
     /// The settings that all replicas share. They draw from one stream, the one that the server
     /// of a central system draws from, and so come to the same bits.
     fn aggregation(&self, setting: &Setting) -> AggregationSettings {
@@ -259,6 +292,21 @@ impl Wiring for Replicas {
 
     fn valuable(&self) -> Vec<NodeId> {
         self.replicas().chain(self.workers()).collect()
+    }
+
+    fn interchangeable(&self) -> Vec<Vec<NodeId>> {
+        vec![self.replicas().collect()]
+    }
+
+    fn formula(&self, _defence: &Defence, _byzantine: usize) -> Option<Formula> {
+        Some(Formula {
+            availability: self.stopping(),
+            integrity: self.persuading(),
+            confidentiality: Known::new(
+                Bounds::exactly(1),
+                format!("any {} is sent the update of every worker", self.role),
+            ),
+        })
     }
 
     fn steps(&self) -> u32 {
