@@ -1,5 +1,6 @@
 //! Partitions: which samples each node holds.
 
+mod class_groups;
 mod dirichlet;
 mod gamma_similarity;
 mod iid;
@@ -15,7 +16,13 @@ use crate::catalog::Catalog;
 /// All partitions.
 pub static CATALOG: Catalog<dyn Partition> = Catalog {
     kind: "partition",
-    entries: &[&iid::ENTRY, &gamma_similarity::ENTRY, &dirichlet::ENTRY, &shards::ENTRY],
+    entries: &[
+        &iid::ENTRY,
+        &gamma_similarity::ENTRY,
+        &dirichlet::ENTRY,
+        &shards::ENTRY,
+        &class_groups::ENTRY,
+    ],
 };
 
 /// Splits a training set among nodes.
@@ -62,6 +69,34 @@ pub enum PartitionError {
         /// How many shards a node holds.
         per_node: usize,
         /// How many nodes there are.
+        nodes: usize,
+    },
+    /// There are more groups than nodes to be in them or classes to tell them apart.
+    #[error(
+        "{groups} groups of {nodes} nodes with {classes} classes: there can be no more groups than \
+         nodes or classes"
+    )]
+    TooManyGroups {
+        /// How many groups there would be.
+        groups: usize,
+        /// How many nodes there are.
+        nodes: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A group of nodes has fewer samples of its classes than nodes.
+    #[error(
+        "the classes {first} to {last} have {samples} samples and {nodes} nodes share them: each \
+         needs at least one"
+    )]
+    TooFewInGroup {
+        /// How many samples the classes have.
+        samples: usize,
+        /// The first class.
+        first: usize,
+        /// The last class.
+        last: usize,
+        /// How many nodes share them.
         nodes: usize,
     },
     /// A label names a class that the data set does not have.
@@ -196,6 +231,14 @@ mod tests {
                     partition.split(&labels, 5, nodes, &mut rng)
                 };
                 let Ok(given) = split(seed) else {
+                    if entry.name == "class_groups" {
+                        // Of the classes 0 to 4, the first group has three.
+                        let first = labels.iter().filter(|&&label| label < 3).count();
+                        let second = labels.len() - first;
+                        let short = first < nodes.div_ceil(2) || second < nodes / 2;
+                        prop_assert!(nodes < 2 || short);
+                        continue;
+                    }
                     let needed = nodes * if entry.name == "shards" { per_node } else { 1 };
                     prop_assert!(labels.len() < needed, "{}", entry.name);
                     continue;

@@ -1,0 +1,15 @@
+//! What others have published about graphs comes out here too, in smaller runs of the experiments
+//! in `experiments/papers/`; the figures stand in the README beside each of them.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests start programs and read what they leave behind"
+)]
+
+mod support;
+
+mod papers {
+    mod dumbbell;
+    mod malicious_ring;
+    mod measured;
+}
