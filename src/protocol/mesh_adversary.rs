@@ -178,7 +178,11 @@ impl MeshAdversary {
                 continue;
             }
             let spoken = held.spoken.len() == self.inner.len();
-            let known = |node: &NodeId| held.heard.contains_key(node) || self.lost.contains(node);
+            let meetings = self.settings.meetings.as_deref();
+            let silent = |node: &NodeId| meets_nobody(meetings, round, *node);
+            let known = |node: &NodeId| {
+                held.heard.contains_key(node) || self.lost.contains(node) || silent(node)
+            };
             let heard = self.settings.knowledge < Knowledge::Omniscient
                 || self.settings.honest.iter().all(known);
             if !spoken || !heard {
@@ -549,6 +553,11 @@ fn consistent(lies: &Lies) -> Lies {
     lies.keys().map(|&(from, to)| ((from, to), means[&from].clone())).collect()
 }
 
+/// Whether a peer has nobody to talk to in `round`, so that there is nothing of it to be heard.
+fn meets_nobody(meetings: Option<&dyn Meetings>, round: Round, node: NodeId) -> bool {
+    meetings.is_some_and(|meetings| meetings.graph(round).degree(node) == 0)
+}
+
 /// The lie for the receiver at `place` of `receivers`: the first hears it as it is, the last its
 /// mirror image about `mean`, those between evenly spread.
 fn spread(lie: &Array1<f32>, mean: &Array1<f32>, place: usize, receivers: usize) -> Array1<f32> {
@@ -611,9 +620,12 @@ impl Machine for MeshAdversary {
         let mut awaited: BTreeSet<NodeId> =
             self.inner.values().flat_map(|machine| machine.awaits()).collect();
         if self.reads_along()
-            && let Some((_, held)) = self.held.first_key_value()
+            && let Some((round, held)) = self.held.first_key_value()
         {
-            let silent = self.settings.honest.iter().filter(|node| !held.heard.contains_key(node));
+            let meetings = self.settings.meetings.as_deref();
+            let silent = self.settings.honest.iter().filter(|node| {
+                !held.heard.contains_key(node) && !meets_nobody(meetings, *round, **node)
+            });
             awaited.extend(silent);
         }
         let can_be_lost =

@@ -341,7 +341,7 @@ impl Wiring for Regions {
         match self.place(node) {
             Place::Worker(region) => Box::new(Follower::new(FollowerSettings {
                 trainer: worker_of(trainer),
-                faults: setting.faults,
+                faults: setting.faults.clone(),
                 sources: vec![self.region(region)],
                 accept: Accept::Matching { needed: 1 },
                 rounds: setting.rounds,

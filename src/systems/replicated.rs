@@ -273,7 +273,7 @@ impl Wiring for Replicas {
         if node.index() < self.workers {
             return Box::new(Follower::new(FollowerSettings {
                 trainer: worker_of(trainer),
-                faults: setting.faults,
+                faults: setting.faults.clone(),
                 sources: self.replicas().collect(),
                 accept: self.accept,
                 rounds: setting.rounds,
