@@ -35,6 +35,10 @@ pub enum Purpose {
     Screening = 10,
     /// Which edges a random topology has.
     Topology = 11,
+    /// Which messages to a flooded node are lost.
+    Flood = 12,
+    /// Which workers a partition of the network cuts off.
+    Cut = 13,
 }
 
 /// The stream of `purpose` for one round and one node.

@@ -205,6 +205,8 @@ pub struct Setting {
     pub initial: Shared,
     /// The planned absences.
     pub faults: Faults,
+    /// Whom peers meet, where faults keep them from some of those whom their system wires them to.
+    pub meetings: Option<Arc<dyn Meetings>>,
     /// The honest workers, for those that are oracles.
     pub honest: Arc<BTreeSet<NodeId>>,
 }

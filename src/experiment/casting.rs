@@ -9,6 +9,7 @@ use crate::attacks::Attack;
 use crate::node::NodeId;
 use crate::protocol::Machine;
 use crate::protocol::adversary::{Adversary, AdversarySettings};
+use crate::protocol::fault::lossy::Lossy;
 use crate::protocol::mesh_adversary::{Defence, MeshAdversary, MeshAdversarySettings};
 use crate::protocol::turncoat::Turncoat;
 use crate::protocol::worker::Trainer;
@@ -17,6 +18,18 @@ use crate::systems::peer_rule;
 
 /// The machine of a seat: a part of the system, an honest worker, or an adversary.
 pub fn machine(plan: &Plan, seat: Seat, data: &Provider) -> Result<Box<dyn Machine>, LoadError> {
+    let machine = undisturbed(plan, seat, data)?;
+    Ok(match plan.losses {
+        Some(flood) => {
+            let regular = plan.wiring.links(flood.node).len();
+            Box::new(Lossy::new(machine, flood, regular))
+        }
+        None => machine,
+    })
+}
+
+/// The machine of a seat, none of whose words are lost.
+fn undisturbed(plan: &Plan, seat: Seat, data: &Provider) -> Result<Box<dyn Machine>, LoadError> {
     let Seat::Node(node) = seat else {
         return adversary(plan, plan.threat.corrupted.clone(), data);
     };
@@ -79,7 +92,7 @@ fn adversary(
         honest: plan.honest().into_iter().collect(),
         samples,
         trainers,
-        faults: plan.faults,
+        faults: plan.faults.clone(),
         participants: plan.roster().len(),
         corrupted: plan.threat.corrupted.len(),
         defence,
@@ -97,7 +110,7 @@ fn mesh_adversary(
     for &node in identities {
         inner.insert(node, honest(plan, node, data)?);
     }
-    let peers = plan.wiring.meetings();
+    let peers = plan.meetings();
     let defence = match peers {
         Some(_) => Defence::Peer(peer_rule(&plan.rule)),
         None => plan.rule.clone(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 
-use super::config::{Aggregation, Config};
+use super::config::{Aggregation, Config, Faults, Threat};
 use crate::catalog::ConfigError;
 
 /// Reports every value of `config` outside of its range, and keys that exclude each other.
@@ -27,8 +27,7 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     let below_one = "from 0 to below 1";
     let momentum = training.momentum;
     check.range("training.momentum", momentum, (0.0..1.0).contains(&momentum), below_one);
-    let absences = config.faults.absences;
-    check.range("faults.absences", absences, (0.0..1.0).contains(&absences), below_one);
+    check.faults(&config.faults);
     if let Some(dampening) = training.dampening {
         let damps = (0.0..=1.0).contains(&dampening);
         check.range("training.dampening", dampening, damps, "from 0 to 1");
@@ -42,6 +41,7 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     check.either("aggregation.rule", "aggregation.like");
     check.either("aggregation.before", "aggregation.like");
     check.either("threat.attack", "threat.like");
+    check.prices(&config.threat);
     check.some_rule(&config.aggregation);
 }
 
@@ -65,10 +65,55 @@ impl Check<'_> {
 
     fn whole(&mut self, key: &str, value: usize, range: RangeInclusive<usize>) {
         let shown = match *range.end() {
-            usize::MAX => format!("{} or more", range.start()),
+            end if end >= u32::MAX as usize => format!("{} or more", range.start()),
             end => format!("from {} to {end}", range.start()),
         };
         self.range(key, value, range.contains(&value), &shown);
+    }
+
+    fn faults(&mut self, faults: &Faults) {
+        let below_one = "from 0 to below 1";
+        let absences = faults.absences;
+        self.range("faults.absences", absences, (0.0..1.0).contains(&absences), below_one);
+        let first_round = 1..=u32::MAX as usize;
+        if let Some(partition) = &faults.partition {
+            let share = partition.share;
+            self.range("faults.partition.share", share, (0.0..1.0).contains(&share), below_one);
+            self.whole("faults.partition.from", partition.from as usize, first_round.clone());
+        }
+        if let Some(slow) = &faults.slow {
+            let factor = slow.factor;
+            let slows = factor >= 1.0 && factor.is_finite();
+            self.range("faults.slow.factor", factor, slows, "1 or more");
+            self.either("faults.slow.count", "faults.slow.nodes");
+        }
+        if let Some(flood) = &faults.flood {
+            self.whole("faults.flood.from", flood.from as usize, first_round);
+            let billion = 0..=1_000_000_000;
+            let (requests, capacity) = (flood.requests as usize, flood.capacity as usize);
+            self.whole("faults.flood.requests", requests, billion.clone());
+            self.whole("faults.flood.capacity", capacity, billion);
+        }
+    }
+
+    /// What the attacker can spend, and what it is spent on, must both be known.
+    fn prices(&mut self, threat: &Threat) {
+        self.either("threat.corrupted", "threat.budget");
+        if let Some(budget) = threat.budget {
+            let holds = budget >= 0.0 && budget.is_finite();
+            self.range("threat.budget", budget, holds, "0 or more");
+        }
+        if let Some(price) = threat.identity_price {
+            let holds = price > 0.0 && price.is_finite();
+            self.range("threat.identity_price", price, holds, "above 0");
+        }
+        let (alone, other) = match (threat.budget, threat.identity_price) {
+            (Some(_), None) => ("threat.budget", "threat.identity_price"),
+            (None, Some(_)) => ("threat.identity_price", "threat.budget"),
+            _ => return,
+        };
+        let message = format!("`{alone}` says nothing without `{other}`");
+        self.report(alone, message, "give both, or `threat.corrupted` in their place");
     }
 
     fn name(&mut self, name: &str) {

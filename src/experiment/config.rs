@@ -5,6 +5,8 @@
 //! needs a catalog (is there such a rule, are these its parameters), two values at once (`f`
 //! against the number of workers) or the outside world (files, threads) belongs to the plan.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -12,6 +14,7 @@ use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
+pub use self::faults::{Faults, Flood, Partition, Side, Slow, Target};
 use super::schema;
 use crate::attacks::Knowledge;
 use crate::catalog::Choice;
@@ -38,6 +41,8 @@ pub(super) const KEYS: &[&str] = &[
     "aggregation.rule",
     "aggregation.like",
     "threat.corrupted",
+    "threat.budget",
+    "threat.identity_price",
     "threat.placement",
     "threat.knowledge",
     "threat.attack",
@@ -47,14 +52,35 @@ pub(super) const KEYS: &[&str] = &[
     "threat.understate_degree",
     "threat.downfall",
     "faults.absences",
+    "faults.partition.from",
+    "faults.partition.until",
+    "faults.partition.share",
+    "faults.partition.by",
+    "faults.slow.count",
+    "faults.slow.nodes",
+    "faults.slow.factor",
+    "faults.flood.node",
+    "faults.flood.requests",
+    "faults.flood.capacity",
+    "faults.flood.from",
     "network.latency",
     "network.bandwidth",
     "evaluation.every",
 ];
 
 /// The tables that hold such keys.
-pub(super) const SECTIONS: &[&str] =
-    &["data", "training", "aggregation", "threat", "faults", "network", "evaluation"];
+pub(super) const SECTIONS: &[&str] = &[
+    "data",
+    "training",
+    "aggregation",
+    "threat",
+    "faults",
+    "faults.partition",
+    "faults.slow",
+    "faults.flood",
+    "network",
+    "evaluation",
+];
 
 /// The keys that name one member of a catalog; its parameters can be reached by longer keys.
 pub(super) const CHOICES: &[&str] = &[
@@ -104,7 +130,7 @@ pub struct Config {
     /// Who attacks, and how. Default: nobody.
     #[serde(default)]
     pub threat: Threat,
-    /// What fails without any malice. Default: nothing.
+    /// What goes wrong in the network. Default: nothing.
     #[serde(default)]
     pub faults: Faults,
     /// The network that virtual time is told for. Default: 50 ms and 12.5 MB/s.
@@ -203,6 +229,15 @@ pub struct Threat {
     /// How many nodes are corrupted, whatever the rule was told. Default: 0.
     #[serde(default)]
     pub corrupted: usize,
+    /// In place of `corrupted`: what the attacker can spend on identities, 0 or more, in the unit
+    /// of `identity_price`. It buys as many of the workers' identities as it can pay.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub budget: Option<f64>,
+    /// What one identity costs the attacker: above 0.
+    #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub identity_price: Option<f64>,
     /// Which ones. Default: the `first`.
     #[serde(default = "first", deserialize_with = "later")]
     #[schemars(schema_with = "schema::placement")]
@@ -238,17 +273,6 @@ pub struct Threat {
     pub downfall: Option<Choice>,
 }
 
-/// Trouble that nobody intends.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Faults {
-    /// The probability that a node is absent in a round, drawn from the seed: 0 to below 1.
-    /// Default: 0.
-    #[serde(default)]
-    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
-    pub absences: f64,
-}
-
 /// The lines between nodes, for virtual time.
 ///
 /// A round takes as many latencies as it has messages that wait for each other, and the time in
@@ -281,6 +305,8 @@ impl Default for Threat {
     fn default() -> Self {
         Threat {
             corrupted: 0,
+            budget: None,
+            identity_price: None,
             placement: first(),
             knowledge: omniscient(),
             attack: None,

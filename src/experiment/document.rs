@@ -16,11 +16,16 @@ pub(super) type Value = Spanned<DeValue<'static>>;
 
 /// Keys of which only one can stand: setting the first takes the others away. A `like` names a
 /// whole chain, so that nothing is left to come before it.
-const INSTEAD: [(&str, &[&str]); 4] = [
+const INSTEAD: [(&str, &[&str]); 9] = [
     ("aggregation.rule", &["aggregation.like"]),
     ("aggregation.like", &["aggregation.rule", "aggregation.before"]),
     ("threat.attack", &["threat.like"]),
     ("threat.like", &["threat.attack"]),
+    ("threat.corrupted", &["threat.budget", "threat.identity_price"]),
+    ("threat.budget", &["threat.corrupted"]),
+    ("threat.identity_price", &["threat.corrupted"]),
+    ("faults.slow.count", &["faults.slow.nodes"]),
+    ("faults.slow.nodes", &["faults.slow.count"]),
 ];
 
 /// A dotted key and where it was written.

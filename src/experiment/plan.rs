@@ -5,6 +5,7 @@
 
 mod aggregation;
 mod exposure;
+mod faults;
 mod threat;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 
 use self::aggregation::{aggregation, tolerable};
 use self::exposure::exposed;
+pub use self::faults::SlowNodes;
+use self::faults::planned_faults;
 use self::threat::planned_threat;
 use super::config::{self, Config, Network};
 use crate::RESULTS_VERSION;
@@ -24,6 +27,8 @@ use crate::models::{self, Architecture, Model};
 use crate::node::{NodeId, Roster};
 use crate::partitions::{self, Partition};
 use crate::protocol::fault::Faults;
+use crate::protocol::fault::flood::Flood;
+use crate::protocol::meetings::Meetings;
 use crate::protocol::mesh_adversary::Defence;
 use crate::runtime::{Cast, Seat};
 use crate::seed::{Purpose, run_stream};
@@ -61,6 +66,12 @@ pub struct Plan {
     pub threat: Threat,
     /// Planned faults.
     pub faults: Faults,
+    /// Whom peers meet, where faults keep them from some of those whom their system wires them to.
+    pub severed: Option<Arc<dyn Meetings>>,
+    /// The flood in which machines lose what they say, where there are servers.
+    pub losses: Option<Flood>,
+    /// Whose lines are worse than the network's.
+    pub slow: SlowNodes,
     /// The network that virtual time is told for.
     pub network: Network,
     /// How workers train.
@@ -115,6 +126,12 @@ impl Plan {
             }
             _ => wiring,
         };
+        let faults = match (&system, &wiring) {
+            (Some(system), Some(wiring)) => {
+                problems.keep(planned_faults(config, &*system.value, &**wiring, seed))
+            }
+            _ => None,
+        };
         if let (Some(threat), Some(dataset)) = (&threat, &dataset)
             && let Some(poison) = &threat.threat.poison
         {
@@ -139,7 +156,7 @@ impl Plan {
         let missing = "a part that was not built left a problem behind";
         let (dataset, partition) = (dataset.expect(missing), partition.expect(missing));
         let (system, aggregation) = (system.expect(missing), aggregation.expect(missing));
-        let threat = threat.expect(missing);
+        let (threat, faults) = (threat.expect(missing), faults.expect(missing));
         let training = settings(&config.training);
         let labels = Labels {
             system: system.value.label(),
@@ -159,7 +176,7 @@ impl Plan {
             "system": system.resolved(),
             "aggregation": aggregation.resolved,
             "threat": threat.resolved,
-            "faults": { "absences": config.faults.absences },
+            "faults": faults.resolved,
             "evaluation": { "every": config.evaluation.every },
             "network": resolved_network(&config.network),
         });
@@ -177,7 +194,10 @@ impl Plan {
             rule: aggregation.rule,
             byzantine,
             threat: threat.threat,
-            faults: Faults { seed, absences: config.faults.absences },
+            faults: faults.faults,
+            severed: faults.meetings,
+            losses: faults.losses,
+            slow: faults.slow,
             network: config.network.clone(),
             training,
             rounds: config.training.rounds,
@@ -237,6 +257,11 @@ impl Plan {
         honest.filter(|node| !fell(node)).copied().collect()
     }
 
+    /// Who meets whom, where workers are peers.
+    pub fn meetings(&self) -> Option<Arc<dyn Meetings>> {
+        self.severed.clone().or_else(|| self.wiring.meetings())
+    }
+
     /// What the parts of the system are handed.
     pub fn setting(&self) -> Setting {
         Setting {
@@ -249,7 +274,8 @@ impl Plan {
             run_id: self.run_id(),
             head: self.model.head(),
             initial: self.initial(),
-            faults: self.faults,
+            faults: self.faults.clone(),
+            meetings: self.severed.clone(),
             honest: Arc::new(self.honest()),
         }
     }

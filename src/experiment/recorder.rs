@@ -4,6 +4,7 @@
 //! that holds a model of its own and every part that has not fallen.
 
 mod fold;
+mod pace;
 mod standing;
 mod traffic;
 
@@ -25,9 +26,6 @@ use crate::vector::{Shared, as_slice};
 
 /// Refusals of one sender in one round that are written out; the rest are counted.
 const REFUSALS_TOLD: u32 = 3;
-
-/// Bytes in a megabyte, as networks count.
-const MEGABYTE: f64 = 1e6;
 
 /// How a recorder is set up.
 #[derive(Debug, Clone)]
@@ -273,7 +271,12 @@ impl Recorder {
             completed: self.completed(records),
             bytes_total: traffic.values().map(|bytes| bytes.sent).sum(),
             bytes_busiest: busiest,
-            virtual_seconds: self.virtual_seconds(busiest),
+            virtual_seconds: pace::seconds(
+                traffic,
+                self.plan.wiring.steps(),
+                &self.plan.network,
+                &self.plan.slow,
+            ),
         }
     }
 
@@ -285,12 +288,6 @@ impl Recorder {
         let moved =
             |node: &&NodeId| records.get(node).is_some_and(|record| record.skipped.is_none());
         self.honest.iter().filter(moved).count() as f64 / self.honest.len().max(1) as f64
-    }
-
-    fn virtual_seconds(&self, busiest: u64) -> f64 {
-        let network = &self.plan.network;
-        let waiting = f64::from(self.plan.wiring.steps()) * network.latency / 1000.0;
-        waiting + busiest as f64 / (network.bandwidth * MEGABYTE)
     }
 
     /// The mean loss that the honest declared, in node order.

@@ -198,19 +198,25 @@ mod tests {
 
     /// The dotted keys of the schema, sections resolved.
     fn keys_of(schema: &Schema) -> Vec<String> {
-        let properties = |schema: &Value| schema["properties"].as_object().unwrap().clone();
+        let mut keys = keys_within(schema, schema.as_value(), "");
+        keys.retain(|key| key != "sweep");
+        keys
+    }
+
+    fn keys_within(schema: &Schema, table: &Value, above: &str) -> Vec<String> {
         let mut keys = Vec::new();
-        for (name, property) in properties(schema.as_value()) {
+        for (name, property) in table["properties"].as_object().unwrap() {
+            let key = format!("{above}{name}");
             let reference = property.pointer("/allOf/0/$ref").and_then(Value::as_str);
-            match reference.and_then(|reference| schema.pointer(&reference[1..])) {
+            let inner = reference.and_then(|reference| schema.pointer(&reference[1..]));
+            match inner.filter(|inner| inner.get("properties").is_some()) {
                 Some(section) => {
-                    assert!(SECTIONS.contains(&name.as_str()), "{name} is missing in SECTIONS");
-                    keys.extend(properties(section).keys().map(|key| format!("{name}.{key}")));
+                    assert!(SECTIONS.contains(&key.as_str()), "{key} is missing in SECTIONS");
+                    keys.extend(keys_within(schema, section, &format!("{key}.")));
                 }
-                None => keys.push(name),
+                None => keys.push(key),
             }
         }
-        keys.retain(|key| key != "sweep");
         keys
     }
 

@@ -348,7 +348,7 @@ mod tests {
             knowledge,
             attack: chosen.value,
             honest: vec![NodeId(2), NodeId(3)],
-            faults: Faults { seed: 1, absences },
+            faults: Faults { absences, ..Faults::none(1) },
             participants: 4,
             corrupted: 2,
             defence: None,

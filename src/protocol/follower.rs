@@ -2,7 +2,9 @@
 //!
 //! A round: take the local steps from the model after the round before, send the update to every
 //! source, wait until each has sent a model or has none, and go on from the one that is believed.
-//! Where none can be believed the model stays as it was, and the record says why.
+//! Where none can be believed the model stays as it was, and the record says why. Who is cut off
+//! from its sources goes by none of what they send; once that is over it trains one round from its
+//! old model, and catches up with the others at the end of that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -196,7 +198,11 @@ impl Follower {
     /// Goes on from the model that is believed, once every source has spoken.
     fn close_if_complete(&mut self) -> Option<Action> {
         let sources = self.settings.sources.len();
-        let open = self.open.take_if(|open| open.heard.len() >= sources)?;
+        let mut open = self.open.take_if(|open| open.heard.len() >= sources)?;
+        if self.settings.faults.cut_off(open.round, self.node()) {
+            // What was sent does not reach it.
+            open.heard.values_mut().for_each(|heard| *heard = Heard::Absent);
+        }
         let models: Models = open
             .heard
             .iter()
@@ -309,7 +315,7 @@ mod tests {
     fn follower(sources: &[u32], accept: Accept) -> Follower {
         Follower::new(FollowerSettings {
             trainer: trainer(3),
-            faults: Faults { seed: 1, absences: 0.0 },
+            faults: Faults::none(1),
             sources: sources.iter().copied().map(NodeId).collect(),
             accept,
             rounds: 2,

@@ -1,8 +1,11 @@
 //! Meetings: who exchanges models with whom in a round.
 
+mod severed;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
+pub use self::severed::Severed;
 use crate::graph::Graph;
 use crate::node::Round;
 

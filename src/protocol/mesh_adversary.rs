@@ -178,7 +178,11 @@ impl MeshAdversary {
                 continue;
             }
             let spoken = held.spoken.len() == self.inner.len();
-            let known = |node: &NodeId| held.heard.contains_key(node) || self.lost.contains(node);
+            let meetings = self.settings.meetings.as_deref();
+            let silent = |node: &NodeId| meets_nobody(meetings, round, *node);
+            let known = |node: &NodeId| {
+                held.heard.contains_key(node) || self.lost.contains(node) || silent(node)
+            };
             let heard = self.settings.knowledge < Knowledge::Omniscient
                 || self.settings.honest.iter().all(known);
             if !spoken || !heard {
@@ -240,6 +244,11 @@ impl MeshAdversary {
     }
 }
 
+/// Whether a peer has nobody to talk to in `round`, so that there is nothing of it to be heard.
+fn meets_nobody(meetings: Option<&dyn Meetings>, round: Round, node: NodeId) -> bool {
+    meetings.is_some_and(|meetings| meetings.graph(round).degree(node) == 0)
+}
+
 impl Machine for MeshAdversary {
     fn step(&mut self, event: Event) -> Result<Vec<Action>, ProtocolError> {
         let nodes: Vec<NodeId> = self.inner.keys().copied().collect();
@@ -276,9 +285,12 @@ impl Machine for MeshAdversary {
         let mut awaited: BTreeSet<NodeId> =
             self.inner.values().flat_map(|machine| machine.awaits()).collect();
         if self.reads_along()
-            && let Some((_, held)) = self.held.first_key_value()
+            && let Some((round, held)) = self.held.first_key_value()
         {
-            let silent = self.settings.honest.iter().filter(|node| !held.heard.contains_key(node));
+            let meetings = self.settings.meetings.as_deref();
+            let silent = self.settings.honest.iter().filter(|node| {
+                !held.heard.contains_key(node) && !meets_nobody(meetings, *round, **node)
+            });
             awaited.extend(silent);
         }
         let can_be_lost =

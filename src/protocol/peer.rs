@@ -28,8 +28,9 @@ use crate::seed::{Purpose, stream};
 use crate::training::WorkerState;
 use crate::vector::{Digest, Shared, as_slice, norm};
 
-/// How many rounds a neighbour's message may be early.
-const EARLY_MAX: u32 = 64;
+/// How many messages of one neighbour may be early. How many rounds does not matter: two who are
+/// kept from meeting for long may be far apart when they meet again.
+const EARLY_MAX: usize = 64;
 
 /// What a peer is told before the first round.
 #[derive(Debug, Clone)]
@@ -181,7 +182,7 @@ impl Peer {
         }
         let current = self.open.as_ref().map_or(self.closed, |open| open.round);
         if round > current {
-            return self.keep_for_later(from, current, message);
+            return self.keep_for_later(from, message);
         }
         let Some(open) = self.open.as_mut().filter(|open| open.round == round) else {
             return Err(Reason::OtherRound { got: round });
@@ -208,14 +209,10 @@ impl Peer {
         Ok(())
     }
 
-    fn keep_for_later(
-        &mut self,
-        from: NodeId,
-        current: Round,
-        message: Message,
-    ) -> Result<(), Reason> {
+    fn keep_for_later(&mut self, from: NodeId, message: Message) -> Result<(), Reason> {
         let round = message.round();
-        if round.0 > self.settings.rounds || round.0 - current.0 > EARLY_MAX {
+        let waiting = self.early.keys().filter(|(_, sender)| *sender == from).count();
+        if round.0 > self.settings.rounds || waiting >= EARLY_MAX {
             return Err(Reason::OtherRound { got: round });
         }
         if !self.settings.meetings.graph(round).contains(self.node(), from) {

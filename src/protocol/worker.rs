@@ -157,7 +157,7 @@ pub(super) mod tests {
     }
 
     fn worker(absences: f64) -> Worker {
-        Worker::new(trainer(3), Faults { seed: 1, absences })
+        Worker::new(trainer(3), Faults { absences, ..Faults::none(1) })
     }
 
     fn only_message(actions: Vec<Action>) -> Message {
@@ -212,7 +212,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_planned_absence_is_announced_and_changes_nothing() {
-        let always = Faults { seed: 1, absences: 1.0 };
+        let always = Faults { absences: 1.0, ..Faults::none(1) };
         let mut absent = Worker::new(trainer(3), always);
         let before = absent.state().bytes;
         let message = only_message(absent.step(train(3, 1)).unwrap());

@@ -132,7 +132,7 @@ impl Wiring for One {
         trainer: Option<Trainer>,
     ) -> Box<dyn Machine> {
         if let Some(trainer) = trainer {
-            return Box::new(Worker::new(trainer, setting.faults));
+            return Box::new(Worker::new(trainer, setting.faults.clone()));
         }
         Box::new(Server::new(ServerSettings {
             node,

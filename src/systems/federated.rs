@@ -44,6 +44,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use self::sizes::sizes;
+use super::formula::{Bounds, Formula, Known};
 use super::gossip::worker_of;
 use super::{Occasion, Part, Setting, System, Takes, Wiring, checked_workers};
 use crate::aggregators::{self, AggregateError, Aggregator};
@@ -299,6 +300,25 @@ fn tolerated(
 }
 
 impl Wiring for Regions {
+    fn formula(&self, _defence: &Defence, _byzantine: usize) -> Option<Formula> {
+        let (regions, bridges) = (self.regions().len(), self.bridges().len());
+        let integrity = if self.checked {
+            Known::new(Bounds::exactly(regions), "no bridge is believed, so every region must fall")
+        } else {
+            let half = bridges / 2 + 1;
+            Known::new(Bounds::exactly(half), format!("{half} of {bridges} bridges are believed"))
+        };
+        let apart = "a region goes on by itself, so every one must stop";
+        Some(Formula {
+            availability: Known::new(Bounds::exactly(regions), apart),
+            integrity,
+            confidentiality: Known::new(
+                Bounds::exactly(regions),
+                "a region alone is sent its own workers' updates",
+            ),
+        })
+    }
+
     fn parts(&self) -> Vec<Part> {
         let regions = self.regions().into_iter().map(|node| Part { node, role: "region" });
         let bridges = self.bridges().into_iter().map(|node| Part { node, role: "bridge" });
@@ -342,7 +362,7 @@ impl Wiring for Regions {
         match self.place(node) {
             Place::Worker(region) => Box::new(Follower::new(FollowerSettings {
                 trainer: worker_of(trainer),
-                faults: setting.faults,
+                faults: setting.faults.clone(),
                 sources: vec![self.region(region)],
                 accept: Accept::Matching { needed: 1 },
                 rounds: setting.rounds,

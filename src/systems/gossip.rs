@@ -257,11 +257,11 @@ impl Peers {
     pub(super) fn machine(&self, setting: &Setting, trainer: Trainer) -> Box<dyn Machine> {
         Box::new(Peer::new(PeerSettings {
             trainer,
-            meetings: Arc::clone(&self.meetings),
+            meetings: Arc::clone(setting.meetings.as_ref().unwrap_or(&self.meetings)),
             rule: setting.peer_rule(),
             byzantine: setting.byzantine,
             rounds: setting.rounds,
-            faults: setting.faults,
+            faults: setting.faults.clone(),
             head: setting.head.clone(),
             initial: Arc::clone(&setting.initial),
             honest: Some(Arc::clone(&setting.honest)),

@@ -231,18 +231,18 @@ impl Replicas {
         };
         let quorums = [Some(accepted), self.echo, self.contract];
         let needed = quorums.into_iter().flatten().max().unwrap_or(accepted);
-        let why = match self.replicas {
+        let why = match self.count {
             1 => "there is one server".to_owned(),
             replicas => format!("{needed} of {replicas} must stand for a round to count"),
         };
-        Known::new(Bounds::exactly((self.replicas + 1).saturating_sub(needed).max(1)), why)
+        Known::new(Bounds::exactly((self.count + 1).saturating_sub(needed).max(1)), why)
     }
 
     /// How many must lie alike to be believed.
     fn persuading(&self) -> Known {
-        let half = self.replicas.div_ceil(2);
+        let half = self.count.div_ceil(2);
         match self.accept {
-            Accept::Matching { .. } if self.replicas == 1 => {
+            Accept::Matching { .. } if self.count == 1 => {
                 Known::new(Bounds::exactly(1), "there is one server, and workers believe it")
             }
             Accept::Matching { needed } => Known::new(
@@ -323,7 +323,7 @@ impl Wiring for Replicas {
         if node.index() < self.workers {
             return Box::new(Follower::new(FollowerSettings {
                 trainer: worker_of(trainer),
-                faults: setting.faults,
+                faults: setting.faults.clone(),
                 sources: self.replicas().collect(),
                 accept: self.accept,
                 rounds: setting.rounds,

@@ -6,7 +6,7 @@ use super::as_written;
 use crate::attacks::{self, Attack, AttackError};
 use crate::catalog::{ConfigError, Member};
 use crate::downfalls::{self, Downfall};
-use crate::experiment::config::Config;
+use crate::experiment::config::{self, Config};
 use crate::like;
 use crate::node::NodeId;
 use crate::poisons;
@@ -30,12 +30,9 @@ pub(super) fn planned_threat(
     seed: u64,
 ) -> Result<PlannedThreat, ConfigError> {
     let workers = system.workers();
-    let corrupted = config.threat.corrupted;
+    let corrupted = corrupted(&config.threat);
     if corrupted >= workers {
-        return Err(ConfigError::new(format!(
-            "{corrupted} of {workers} workers are corrupted: at least one must be honest"
-        ))
-        .at(config.span("threat.corrupted").unwrap_or_default()));
+        return Err(all_corrupted(config, corrupted, workers));
     }
     let placement = threats::CATALOG.build(&config.threat.placement)?;
     let attack = attack(config)?;
@@ -141,6 +138,31 @@ fn name_what_is_asked_for(
     if let Some(downfall) = downfall {
         resolved["downfall"] = downfall.resolved();
     }
+}
+
+/// How many identities are corrupted: as many as are named, or as many as the budget buys.
+fn corrupted(threat: &config::Threat) -> usize {
+    match (threat.budget, threat.identity_price) {
+        // A hair more, since 0.3 buys three identities at 0.1 each, and 0.3 / 0.1 is below 3.
+        (Some(budget), Some(price)) => (budget / price * (1.0 + 1e-12)).floor() as usize,
+        _ => threat.corrupted,
+    }
+}
+
+fn all_corrupted(config: &Config, corrupted: usize, workers: usize) -> ConfigError {
+    if let (Some(budget), Some(price)) = (config.threat.budget, config.threat.identity_price) {
+        let place = config.span("threat.identity_price").unwrap_or_default();
+        return ConfigError::new(format!(
+            "a budget of {budget} buys {corrupted} identities at {price} each, and there are \
+             {workers} workers: at least one must be honest"
+        ))
+        .at(place)
+        .help("raise the price, lower the budget, or add workers");
+    }
+    ConfigError::new(format!(
+        "{corrupted} of {workers} workers are corrupted: at least one must be honest"
+    ))
+    .at(config.span("threat.corrupted").unwrap_or_default())
 }
 
 /// The parts that fall, ascending. Corrupted workers have fallen already.
