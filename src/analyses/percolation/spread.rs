@@ -121,6 +121,8 @@ mod tests {
     use crate::aggregators;
     use crate::protocol::mesh_adversary::Defence;
 
+    const NOBODY: [u32; 0] = [];
+
     fn spread(nodes: usize, edges: &[(u32, u32)], byzantine: usize) -> Spread {
         let graph = Graph::from_edges(nodes, edges.iter().copied()).unwrap();
         let median = aggregators::CATALOG.build_default("median").unwrap();
@@ -145,9 +147,9 @@ mod tests {
     fn a_ring_by_hand() {
         let ring = spread(8, &ring(8, 1), 1);
         assert_eq!(ring.tolerated(), (1, 1));
-        assert_eq!(taken(&ring, &[0]), []);
+        assert_eq!(taken(&ring, &[0]), NOBODY);
         assert_eq!(taken(&ring, &[0, 2]), [1]);
-        assert_eq!(taken(&ring, &[0, 3]), []);
+        assert_eq!(taken(&ring, &[0, 3]), NOBODY);
         assert_eq!(taken(&ring, &[0, 2, 4, 6]), [1, 3, 5, 7]);
         let trusting = spread(8, &self::ring(8, 1), 0);
         assert_eq!(taken(&trusting, &[5]), [0, 1, 2, 3, 4, 6, 7]);
@@ -159,10 +161,10 @@ mod tests {
     fn a_denser_ring_falls_whole() {
         let dense = spread(10, &ring(10, 2), 1);
         assert_eq!(taken(&dense, &[0, 1]), [2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(taken(&dense, &[0, 5]), []);
+        assert_eq!(taken(&dense, &[0, 5]), NOBODY);
         let cautious = spread(10, &ring(10, 2), 2);
         assert_eq!(cautious.tolerated(), (2, 2));
-        assert_eq!(taken(&cautious, &[0, 1]), []);
+        assert_eq!(taken(&cautious, &[0, 1]), NOBODY);
     }
 
     /// Where everybody meets everybody, it is all or nobody.
@@ -171,7 +173,7 @@ mod tests {
         let edges: Vec<(u32, u32)> =
             (0..7).flat_map(|from| (from + 1..7).map(move |to| (from, to))).collect();
         let complete = spread(7, &edges, 2);
-        assert_eq!(taken(&complete, &[3, 5]), []);
+        assert_eq!(taken(&complete, &[3, 5]), NOBODY);
         assert_eq!(taken(&complete, &[1, 3, 5]), [0, 2, 4, 6]);
     }
 
