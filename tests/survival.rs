@@ -86,11 +86,11 @@ fn holders(run: &RunFiles) -> usize {
 
 #[test]
 fn three_of_twenty_peers() {
-    let system = r#"
+    let system = "
 [system.gossip]
 workers = 20
 topology = { k_regular = { k = 8 } }
-"#;
+";
     let lab = Lab::new(&config(system));
     let run = kill(&lab, 20, &[3, 8, 15]);
     assert_eq!(holders(&run), 17);
@@ -102,11 +102,11 @@ topology = { k_regular = { k = 8 } }
 
 #[test]
 fn f_of_the_replicas() {
-    let system = r#"
+    let system = "
 [system.replicated]
 workers = 6
 replicas = 4
-"#;
+";
     let lab = Lab::new(&config(system));
     let run = kill(&lab, 10, &[8]);
     // The others agree as if nothing had happened, to the last bit.
@@ -118,11 +118,11 @@ replicas = 4
 
 #[test]
 fn more_replicas_than_f() {
-    let system = r#"
+    let system = "
 [system.replicated]
 workers = 6
 replicas = 4
-"#;
+";
     let lab = Lab::new(&config(system));
     let run = kill(&lab, 10, &[6, 7, 8]);
     let summary = run.summary();
@@ -133,11 +133,11 @@ replicas = 4
 
 #[test]
 fn the_bridge() {
-    let system = r#"
+    let system = "
 [system.federated]
 workers = 9
 regions = 3
-"#;
+";
     // Workers are nodes 0 to 8, regions 9 to 11; the bridge comes last.
     let lab = Lab::new(&config(system));
     let run = kill(&lab, 13, &[12]);
@@ -149,10 +149,10 @@ regions = 3
 
 #[test]
 fn the_one_server() {
-    let system = r#"
+    let system = "
 [system.central]
 workers = 6
-"#;
+";
     let lab = Lab::new(&config(system));
     let running = lab.start("real", lab.run("real", &ALONE));
     let run = lab.only_run("real");

@@ -132,12 +132,8 @@ impl Plan {
             }
             _ => None,
         };
-        if let (Some(threat), Some(dataset)) = (&threat, &dataset)
-            && let Some(poison) = &threat.threat.poison
-        {
-            let place = config.threat.poison.as_ref().map(|choice| choice.span.clone());
-            let suits = poison.suits(dataset.value.shape());
-            problems.keep(suits.map_err(|error| error.at(place.unwrap_or_default())));
+        if let (Some(threat), Some(dataset)) = (&threat, &dataset) {
+            problems.keep(suitable(config, &threat.threat, &*dataset.value));
         }
         if let (Some(system), Some(dataset)) = (&system, &dataset) {
             problems.keep(enough_samples(config, &*system.value, &*dataset.value));
@@ -348,6 +344,13 @@ fn fit(
 ) -> Result<Arc<dyn Model>, ConfigError> {
     let model = architecture.value.model(dataset.value.shape());
     model.map_err(|error| error.at(config.model.span.clone()))
+}
+
+/// Whether the poison can be used on such data.
+fn suitable(config: &Config, threat: &Threat, dataset: &dyn Dataset) -> Result<(), ConfigError> {
+    let Some(poison) = &threat.poison else { return Ok(()) };
+    let place = config.threat.poison.as_ref().map(|choice| choice.span.clone());
+    poison.suits(dataset.shape()).map_err(|error| error.at(place.unwrap_or_default()))
 }
 
 fn enough_samples(
