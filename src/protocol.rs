@@ -21,6 +21,7 @@ pub mod history;
 pub mod machine;
 pub mod meetings;
 pub mod mesh_adversary;
+pub mod member;
 pub mod message;
 pub mod peer;
 pub mod record;

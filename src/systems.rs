@@ -8,6 +8,7 @@
 
 mod alone;
 mod central;
+mod committee;
 mod gossip;
 mod oracle;
 mod replicated;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use crate::aggregators::{AggregateError, Aggregator};
 use crate::catalog::{Catalog, ConfigError};
 use crate::graph::Graph;
+use crate::ledger::genesis::Genesis;
 use crate::node::{NodeId, Roster};
 use crate::peer_rules::{Local, PeerRule};
 use crate::protocol::Machine;
@@ -32,7 +34,7 @@ use crate::vector::Shared;
 /// All systems.
 pub static CATALOG: Catalog<dyn System> = Catalog {
     kind: "system",
-    entries: &[&alone::ENTRY, &oracle::ENTRY, &central::ENTRY, &replicated::ENTRY, &gossip::ENTRY],
+    entries: &[&alone::ENTRY, &oracle::ENTRY, &central::ENTRY, &replicated::ENTRY, &gossip::ENTRY, &committee::ENTRY],
 };
 
 /// A degree of decentralization.
@@ -118,6 +120,11 @@ pub trait Wiring: Debug + Send + Sync {
     /// How many messages follow one after another in a round, each of which waits for the one
     /// before.
     fn steps(&self) -> u32;
+
+    /// How the ledger of a run of this name begins, where one is kept.
+    fn genesis(&self, _run_id: &str) -> Option<Genesis> {
+        None
+    }
 
     /// The honest machine of `node`; workers have a trainer.
     fn machine(

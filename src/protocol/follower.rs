@@ -224,6 +224,7 @@ impl Follower {
             senders: refused_sources(&open),
             skipped,
             timed_out: open.timed_out,
+            block: None,
         }))
     }
 }
