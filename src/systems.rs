@@ -34,7 +34,14 @@ use crate::vector::Shared;
 /// All systems.
 pub static CATALOG: Catalog<dyn System> = Catalog {
     kind: "system",
-    entries: &[&alone::ENTRY, &oracle::ENTRY, &central::ENTRY, &replicated::ENTRY, &gossip::ENTRY, &committee::ENTRY],
+    entries: &[
+        &alone::ENTRY,
+        &oracle::ENTRY,
+        &central::ENTRY,
+        &replicated::ENTRY,
+        &gossip::ENTRY,
+        &committee::ENTRY,
+    ],
 };
 
 /// A degree of decentralization.

@@ -149,9 +149,8 @@ impl Echo {
 
     /// Those who claim to hold just this share of a worker, this replica among them, ascending.
     pub fn claimers(&self, sender: NodeId, digest: Digest) -> Vec<NodeId> {
-        let claims_it = |(node, held): (&NodeId, &Held)| {
-            (held.get(&sender) == Some(&digest)).then_some(*node)
-        };
+        let claims_it =
+            |(node, held): (&NodeId, &Held)| (held.get(&sender) == Some(&digest)).then_some(*node);
         self.claims.iter().filter_map(claims_it).collect()
     }
 

@@ -133,9 +133,7 @@ impl Committee {
             return Err(ConfigError::new("`timeout` is 0 ms: nobody could answer in time")
                 .help("give a view at least as long as a message takes"));
         }
-        self.genesis("?")
-            .check()
-            .map_err(|error| ConfigError::new(format!("`size`: {error}")))?;
+        self.genesis("?").check().map_err(|error| ConfigError::new(format!("`size`: {error}")))?;
         Ok(Arc::new(self))
     }
 

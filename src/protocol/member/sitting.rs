@@ -412,7 +412,9 @@ impl Sitting {
         let mut answers = Vec::new();
         for proposal in std::mem::take(&mut self.questions) {
             let look = match Block::decode(proposal.payload.as_bytes()) {
-                Some(block) if block.hash() == proposal.value => self.study.look(&block, &self.echo),
+                Some(block) if block.hash() == proposal.value => {
+                    self.study.look(&block, &self.echo)
+                }
                 _ => Look::Bad,
             };
             let acceptable = match look {

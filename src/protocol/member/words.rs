@@ -65,9 +65,8 @@ impl Words {
 
     /// Those who have not said all yet.
     pub(super) fn awaited(&self) -> Vec<NodeId> {
-        let owes = |node: &&NodeId| {
-            self.said.get(node) != Some(&Word::Last) && !self.out.contains(node)
-        };
+        let owes =
+            |node: &&NodeId| self.said.get(node) != Some(&Word::Last) && !self.out.contains(node);
         self.members.iter().filter(owes).copied().collect()
     }
 
