@@ -256,8 +256,10 @@ fn a_rule_that_refuses_the_rows_makes_an_empty_block() {
     let (_, entries) = ledger(&run.path);
     let empty = entries.iter().filter(|entry| entry.block.list.is_empty()).count();
     let skipped = run.column("rounds.csv", "skipped");
-    let refused = skipped.iter().filter(|reason| reason.contains("rule refuses")
-        || reason.contains("krum needs")).count();
+    let refused = skipped
+        .iter()
+        .filter(|reason| reason.contains("rule refuses") || reason.contains("krum needs"))
+        .count();
     assert!(empty > 0 && empty == refused, "{empty} {skipped:?}");
 }
 

@@ -325,6 +325,10 @@ impl Member {
             }
             other => match &mut open.sitting {
                 Some(sitting) => sitting.take(from, other),
+                // Who does not sit this time was still sent what its seat is to be sent.
+                None if open.committee.contains(&self.settings.trainer.node) => {
+                    (Ok(()), Vec::new())
+                }
                 None => (Err(Reason::WrongKind), Vec::new()),
             },
         }
