@@ -42,6 +42,11 @@ pub trait Aggregator: Debug + Send + Sync {
     /// The refusal states the rule's own bound with the numbers in it.
     fn admits(&self, rows: usize, byzantine: usize) -> Result<(), AggregateError>;
 
+    /// What it keeps between rounds, as its [`Claims`] say.
+    fn remembers(&self) -> Remembers {
+        Remembers::Nothing
+    }
+
     /// Combines `updates`, one per row in ascending sender order, shape `[n, d]`.
     ///
     /// Refuses what [`admits`](Aggregator::admits) refuses.

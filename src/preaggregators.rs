@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::aggregators::{Aggregate, AggregateError, Aggregator, Context};
+use crate::aggregators::{Aggregate, AggregateError, Aggregator, Context, Remembers};
 use crate::catalog::Catalog;
 
 /// All pre-aggregators.
@@ -91,6 +91,10 @@ impl Aggregator for Chain {
             rows = link.part.rows_out(rows);
         }
         self.rule.part.admits(rows, self.rule.byzantine.unwrap_or(byzantine))
+    }
+
+    fn remembers(&self) -> Remembers {
+        self.rule.part.remembers()
     }
 
     /// Weights are dropped behind a pre-aggregator: its rows are no longer anybody's.

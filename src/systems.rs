@@ -8,6 +8,7 @@
 
 mod alone;
 mod central;
+mod committee;
 mod federated;
 pub mod formula;
 mod gossip;
@@ -23,6 +24,7 @@ use self::formula::Formula;
 use crate::aggregators::{AggregateError, Aggregator};
 use crate::catalog::{Catalog, ConfigError};
 use crate::graph::Graph;
+use crate::ledger::genesis::Genesis;
 use crate::node::{NodeId, Roster};
 use crate::peer_rules::{Local, PeerRule};
 use crate::protocol::Machine;
@@ -42,6 +44,7 @@ pub static CATALOG: Catalog<dyn System> = Catalog {
         &replicated::ENTRY,
         &federated::ENTRY,
         &gossip::ENTRY,
+        &committee::ENTRY,
     ],
 };
 
@@ -163,6 +166,11 @@ pub trait Wiring: Debug + Send + Sync {
     /// How many messages follow one after another in a round, each of which waits for the one
     /// before.
     fn steps(&self) -> u32;
+
+    /// How the ledger of a run of this name begins, where one is kept.
+    fn genesis(&self, _run_id: &str) -> Option<Genesis> {
+        None
+    }
 
     /// The honest machine of `node`; workers have a trainer.
     fn machine(

@@ -197,7 +197,7 @@ fn errors_say_what_does_not_match() {
     let expected = [
         "line 1: the genesis has the hash ",
         "line 1: a committee of 5 is not 3f+1: 4 tolerate 1 liars and 7 tolerate 2",
-        "line 3 (round 2): it is the block of round 3, and that of round 2 comes next",
+        "line 3 (round 2): its committee is ",
         "line 3 (round 2): the signature of member ",
         "line 3 (round 2): it lists sender 2 after 3; each counts once, in ascending order",
         "line 3 (round 2): the signature of member ",
@@ -211,8 +211,56 @@ fn errors_say_what_does_not_match() {
     let mut swapped = lines.clone();
     swapped.swap(2, 3);
     let found = is_found(swapped.concat().as_bytes(), &head).unwrap_err();
-    let expected = "line 3 (round 2): it is the block of round 3, and that of round 2 comes next";
+    assert!(found.starts_with("line 3 (round 2): its parent is "), "{found}");
+    let mut twice = lines.clone();
+    twice.insert(2, lines[1].clone());
+    let found = is_found(twice.concat().as_bytes(), &head).unwrap_err();
+    let expected =
+        "line 3 (round 2): it is the block of round 1, and one of round 2 or later comes next";
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_round_may_come_to_no_block_and_the_next_committee_is_drawn_for_its_own_round() {
+    let mut chain = Chain::new(genesis()).unwrap();
+    let mut lines = vec![file::first_line(chain.genesis())];
+    let rounds = [1, 2, 5, 6].map(byzlab::node::Round);
+    for round in rounds {
+        let digest = Digest::of_bytes(b"aggregate");
+        let block = chain.draft_in(round, updates(round.0 as usize), digest, None);
+        assert_eq!(block.committee, chain.committee_in(round));
+        let certificate = certify(&chain, &block, 0);
+        lines.push(file::line(&chain.append(block, certificate).unwrap()));
+    }
+    assert_eq!((chain.height().0, chain.round().0), (4, 6));
+    let text = lines.concat();
+    let head = chain.head();
+    assert_eq!(is_found(text.as_bytes(), &head), Ok(()));
+    // Whose committee it was is bound to the round that the block names.
+    let forged = text.replacen("\"round\":5", "\"round\":4", 1);
+    let found = is_found(forged.as_bytes(), &head).unwrap_err();
+    assert!(found.starts_with("line 4 (round 3): its committee is "), "{found}");
+    let mut blocks = Vec::new();
+    let read = file::read(text.as_bytes(), |entry, _| blocks.push(entry.block.clone())).unwrap();
+    for block in &blocks {
+        let proof = read.prove(block, None).unwrap();
+        assert_eq!(proof.verify(&head), Ok(()));
+        let mut moved = proof.clone();
+        moved.index += 1;
+        assert!(moved.verify(&head).is_err());
+    }
+    let file = written(&text);
+    let prove = |arguments: &[&str]| {
+        let output = byzlab().arg("prove").arg(file.path()).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(prove(&["--round", "5"]).0, Some(0));
+    let (code, error) = prove(&["--round", "4"]);
+    assert_eq!(code, Some(2));
+    assert_eq!(error, "error: round 4 came to no block: its committee was stuck\n");
+    assert_eq!(prove(&["--from", "2", "--to", "4"]).0, Some(0));
+    let shown = contains("4 of 6 rounds came to a block, committees of 4 out of 9\n");
+    byzlab().arg("show").arg(file.path()).assert().success().stdout(shown);
 }
 
 #[test]

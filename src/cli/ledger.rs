@@ -162,25 +162,34 @@ impl Show {
         if !rows.is_empty() {
             text.push_str(&format!("{bytes} bytes, {} a round\n", bytes / rows.len()));
         }
-        super::print(&format!("{text}{}\n", head_line(&chain.head())))
+        super::print(&format!("{text}{}\n", head_line(&chain)))
     }
 }
 
 fn summary(chain: &Chain) -> String {
     let genesis = chain.genesis();
     let (members, size) = (genesis.members.len(), genesis.committee);
-    format!("{} rounds, committees of {size} out of {members}", chain.height())
+    let (height, round) = (chain.height(), chain.round());
+    let rounds = match height == round {
+        true => format!("{height} rounds"),
+        false => format!("{height} of {round} rounds came to a block"),
+    };
+    format!("{rounds}, committees of {size} out of {members}")
 }
 
-fn head_line(head: &Head) -> String {
-    format!("head of round {}: {}", head.height, head.root)
+fn head_line(chain: &Chain) -> String {
+    root_line(chain.round(), &chain.head())
+}
+
+fn root_line(round: Round, head: &Head) -> String {
+    format!("head of round {round}: {}", head.root)
 }
 
 impl Verify {
     fn run(&self) -> anyhow::Result<()> {
         let mut roots = Vec::new();
         let began = Instant::now();
-        let chain = read(&self.ledger, |entry, _| roots.push(entry.root))?;
+        let chain = read(&self.ledger, |entry, _| roots.push((entry.block.round, entry.root)))?;
         let seconds = began.elapsed().as_secs_f64();
         let known = self.head.map(|known| find(&known, &roots, &chain.head())).transpose()?;
         let head = chain.head();
@@ -193,20 +202,20 @@ impl Verify {
         let time = format!("{:.1} ms, {each:.2} ms a round", seconds * 1e3);
         let mut text = format!("sound: {} ({time})\n", summary(&chain));
         if let Some(known) = known {
-            let after = head.height.0 - known.0;
+            let after = head.height.0 - chain.height_in(known).0;
             text.push_str(&format!("the known head is that of round {known}; "));
             text.push_str(&format!("{after} rounds follow it\n"));
         } else {
             text.push_str("no head was given: whoever has all keys can have written all of it\n");
         }
-        super::print(&format!("{text}{}\n", head_line(&head)))
+        super::print(&format!("{text}{}\n", head_line(&chain)))
     }
 }
 
 /// The round after which the known root was the head.
-fn find(known: &Hash, roots: &[Hash], head: &Head) -> anyhow::Result<Round> {
-    if let Some(at) = roots.iter().position(|root| root == known) {
-        return Ok(Round(at as u32 + 1));
+fn find(known: &Hash, roots: &[(Round, Hash)], head: &Head) -> anyhow::Result<Round> {
+    if let Some((round, _)) = roots.iter().find(|(_, root)| root == known) {
+        return Ok(*round);
     }
     // Nothing has been recorded yet, and that is known.
     ensure!(
@@ -257,11 +266,11 @@ impl Prove {
             text.push_str(&format!("{}\n", proof.header.updates_root));
             text.push_str(&path_lines(&listed.path));
         }
-        let (at, height) = (round.0 - 1, chain.height());
+        let (at, height) = (proof.index, chain.height());
         text.push_str(&format!("  the block is number {at} (from 0) of {height}\n"));
         text.push_str(&path_lines(&proof.path));
         text.push_str(&format!("{} bytes of hashes\n", proof.path_bytes()));
-        super::print(&format!("{text}{}\n", head_line(&chain.head())))
+        super::print(&format!("{text}{}\n", head_line(&chain)))
     }
 
     fn growth(&self, from: Round, to: Round) -> anyhow::Result<()> {
@@ -271,20 +280,29 @@ impl Prove {
                 format!("from round {from} to {to}: the first is 1 or more, the second no less");
             return Err(Usage::new(message).into());
         }
-        let proof = chain.prove_growth(from, to).ok_or_else(|| no_round(to, &chain))?;
+        if to > chain.round() {
+            return Err(no_round(to, &chain).into());
+        }
+        let heights = (chain.height_in(from), chain.height_in(to));
+        let proof =
+            chain.prove_growth(heights.0, heights.1).ok_or_else(|| no_round(from, &chain))?;
         proof.verify(&proof.from)?;
         if self.json {
             return print_json(&json!(proof));
         }
-        let mut text = format!("{}\n", head_line(&proof.from));
+        let mut text = format!("{}\n", root_line(from, &proof.from));
         text.push_str(&path_lines(&proof.path));
         text.push_str(&format!("{} bytes of hashes\n", 32 * proof.path.len()));
-        super::print(&format!("{text}{}\n", head_line(&proof.to)))
+        super::print(&format!("{text}{}\n", root_line(to, &proof.to)))
     }
 }
 
 fn no_round(round: Round, chain: &Chain) -> Usage {
-    Usage::new(format!("there is no round {round}: the ledger has rounds 1 to {}", chain.height()))
+    let last = chain.round();
+    if (1..=last.0).contains(&round.0) {
+        return Usage::new(format!("round {round} came to no block: its committee was stuck"));
+    }
+    Usage::new(format!("there is no round {round}: the ledger has rounds 1 to {last}"))
 }
 
 fn path_lines(path: &[Hash]) -> String {

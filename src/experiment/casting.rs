@@ -10,6 +10,7 @@ use crate::node::NodeId;
 use crate::protocol::Machine;
 use crate::protocol::adversary::{Adversary, AdversarySettings};
 use crate::protocol::fault::lossy::Lossy;
+use crate::protocol::forger::Forger;
 use crate::protocol::mesh_adversary::{Defence, MeshAdversary, MeshAdversarySettings};
 use crate::protocol::turncoat::Turncoat;
 use crate::protocol::worker::Trainer;
@@ -38,10 +39,11 @@ fn undisturbed(plan: &Plan, seat: Seat, data: &Provider) -> Result<Box<dyn Machi
     }
     let machine = honest(plan, node, data)?;
     let fall = plan.threat.fall.filter(|_| plan.threat.fallen.contains(&node));
-    Ok(match fall {
-        Some(fall) => Box::new(Turncoat::new(node, machine, fall, plan.wiring.links(node))),
-        None => machine,
-    })
+    let Some(fall) = fall else { return Ok(machine) };
+    let genesis = plan.wiring.genesis(&plan.run_id());
+    let forger = genesis.map(|genesis| Forger::new(node, &genesis));
+    let turncoat = Turncoat::new(node, machine, fall, plan.wiring.links(node));
+    Ok(Box::new(turncoat.with_forger(forger)))
 }
 
 /// The machine that a node has if nobody has corrupted it.

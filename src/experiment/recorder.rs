@@ -19,6 +19,7 @@ use super::event::RunEvent;
 use super::plan::Plan;
 use super::store::{NodeRow, RoundRow, RunFolder, Summary, Totals};
 use crate::dataset::Samples;
+use crate::ledger::file;
 use crate::node::{NodeId, Round};
 use crate::protocol::{Message, Outcome, Refusal, RoundRecord, SenderRecord};
 use crate::runtime::{Next, Notice, Observer, RunError, States};
@@ -108,6 +109,9 @@ impl Recorder {
 
     /// Notes how the run began.
     pub fn begin(&mut self) -> Result<(), RunError> {
+        if let Some(genesis) = self.plan.wiring.genesis(&self.run_id) {
+            self.folder.keep_ledger(&file::first_line(&genesis))?;
+        }
         let process = std::process::id();
         self.folder.event(if self.closed == Round(0) {
             RunEvent::Started { runtime: self.settings.runtime.to_owned(), process }
@@ -212,6 +216,9 @@ impl Recorder {
         self.totals.bytes_total += row.bytes_total;
         self.totals.bytes_busiest += row.bytes_busiest;
         self.folder.round(&row)?;
+        if let Some(line) = records.values().find_map(|record| record.block.as_deref()) {
+            self.folder.ledger_line(line)?;
+        }
         self.write_nodes(round, records, standing.as_ref(), &traffic, &senders)?;
         if self.settings.runtime == "processes" {
             // Whoever kills a process to see what becomes of the run watches these files.

@@ -14,6 +14,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Line, RunEvent};
+use crate::ledger::file::FILE_NAME as LEDGER;
 use crate::node::Round;
 use crate::protocol::MachineState;
 use crate::runtime::{RunError, Seat, States, checkpoint, npy};
@@ -186,6 +187,9 @@ const APPENDED: [&str; 3] = ["rounds.csv", "nodes.csv", "events.jsonl"];
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    ledger: Option<BufWriter<File>>,
+    /// How long the ledger was at the checkpoint that the run goes on from.
+    ledger_length: u64,
     rounds: csv::Writer<File>,
     nodes: csv::Writer<File>,
     events: BufWriter<File>,
@@ -197,6 +201,7 @@ pub struct RunFolder {
 /// What a checkpoint holds beside the machines.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Mark {
+    /// Of the files that are always there, and of the ledger where one is kept.
     lengths: Vec<u64>,
     totals: Totals,
     states: Vec<(String, Vec<u8>)>,
@@ -243,6 +248,7 @@ impl RunFolder {
             checkpoint::remove(&checkpoints, "run");
         }
         let lengths = mark.as_ref().map_or_else(|| vec![0; 3], |(_, mark)| mark.lengths.clone());
+        let ledger_length = lengths.get(APPENDED.len()).copied().unwrap_or(0);
         let mut files = Vec::new();
         for (name, length) in APPENDED.iter().zip(lengths) {
             files.push(open_cut(&path.join(name), length)?);
@@ -254,6 +260,8 @@ impl RunFolder {
         let rounds = writer(files.pop().expect("three files"));
         let folder = RunFolder {
             path: path.to_owned(),
+            ledger: None,
+            ledger_length,
             rounds,
             nodes,
             events,
@@ -299,6 +307,20 @@ impl RunFolder {
         writeln!(self.events, "{text}").map_err(|error| self.file_error("events.jsonl", error))
     }
 
+    /// Keeps a ledger, which begins with `first`, from now on.
+    pub fn keep_ledger(&mut self, first: &str) -> Result<(), RunError> {
+        let path = self.path.join(LEDGER);
+        self.ledger = Some(BufWriter::new(open_cut(&path, self.ledger_length)?));
+        if self.ledger_length == 0 { self.ledger_line(first) } else { Ok(()) }
+    }
+
+    /// Appends a line to the ledger, if one is kept.
+    pub fn ledger_line(&mut self, line: &str) -> Result<(), RunError> {
+        let Some(ledger) = &mut self.ledger else { return Ok(()) };
+        let written = ledger.write_all(line.as_bytes());
+        written.map_err(|error| self.file_error(LEDGER, error))
+    }
+
     /// Keeps the machines' states with the present length of every file.
     pub fn checkpoint(
         &mut self,
@@ -308,7 +330,7 @@ impl RunFolder {
     ) -> Result<(), RunError> {
         self.flush()?;
         let mut lengths = Vec::new();
-        for name in APPENDED {
+        for name in APPENDED.into_iter().chain(self.ledger.as_ref().map(|_| LEDGER)) {
             let path = self.path.join(name);
             let length = fs::metadata(&path).map_err(|error| RunError::file(&path, error))?.len();
             lengths.push(length);
@@ -321,6 +343,9 @@ impl RunFolder {
 
     /// Lets others read all that is written so far.
     pub fn flush(&mut self) -> Result<(), RunError> {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.flush().map_err(|error| self.file_error(LEDGER, error))?;
+        }
         self.rounds.flush().map_err(|error| self.file_error("rounds.csv", error))?;
         self.nodes.flush().map_err(|error| self.file_error("nodes.csv", error))?;
         self.events.flush().map_err(|error| self.file_error("events.jsonl", error))

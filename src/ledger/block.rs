@@ -16,7 +16,7 @@ use crate::vector::Digest;
 pub struct Listed {
     /// Whose it is.
     pub sender: NodeId,
-    /// The digest of its vector.
+    /// The digest of all that it shared: its vector, loss and sample count.
     #[serde(with = "hex")]
     pub digest: Digest,
 }
@@ -38,7 +38,7 @@ pub struct Block {
     /// The hash of the block before, or of the genesis.
     #[serde(with = "hex")]
     pub parent: Digest,
-    /// The round, which is the height as well: the first block is that of round 1.
+    /// The round, later than that of the block before.
     pub round: Round,
     /// The updates that count, in ascending order of sender.
     pub list: Vec<Listed>,

@@ -54,10 +54,10 @@ pub struct Entry {
 /// Why a block does not come next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// A round is missing, or here twice.
-    #[error("it is the block of round {got}, and that of round {expected} comes next")]
+    /// A round is here twice, or after a later one.
+    #[error("it is the block of round {got}, and one of round {expected} or later comes next")]
     Round {
-        /// What comes next.
+        /// The first that can come next.
         expected: Round,
         /// What is here.
         got: Round,
@@ -101,14 +101,19 @@ pub enum Fault {
     },
 }
 
-/// A ledger that is checked block by block. It keeps hashes alone, 64 bytes for each round;
+/// A ledger that is checked block by block. It keeps hashes alone, 68 bytes for each block;
 /// lists and signatures are in the file.
-#[derive(Debug, Clone)]
+///
+/// A round whose committee came to no decision has no block: the next one names a later round, and
+/// was agreed on by the committee that this round draws from the same parent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chain {
     genesis: Genesis,
+    #[serde(with = "hex")]
     id: Digest,
+    #[serde(with = "hex")]
     tip: Digest,
-    committee: Vec<NodeId>,
+    rounds: Vec<Round>,
     hashes: Vec<Digest>,
     leaves: Vec<Hash>,
     peaks: Peaks,
@@ -119,9 +124,8 @@ impl Chain {
     pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
         genesis.check()?;
         let id = genesis.hash();
-        let committee = genesis.committee_after(&id, Round(1))?;
-        let (hashes, leaves, peaks) = (Vec::new(), Vec::new(), Peaks::default());
-        Ok(Chain { genesis, id, tip: id, committee, hashes, leaves, peaks })
+        let (rounds, hashes, leaves) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Chain { genesis, id, tip: id, rounds, hashes, leaves, peaks: Peaks::default() })
     }
 
     /// What it began with.
@@ -146,36 +150,65 @@ impl Chain {
         Some(Head { height, block, root: merkle::root(leaves) })
     }
 
-    /// How many blocks there are, which is the round of the last.
+    /// How many blocks there are; the number of rounds that came to one.
     pub fn height(&self) -> Round {
         Round(self.hashes.len() as u32)
     }
 
-    /// The committee of the next round, in the order in which its members propose.
-    pub fn committee(&self) -> &[NodeId] {
-        &self.committee
+    /// The round of the last block; 0 if there is none.
+    pub fn round(&self) -> Round {
+        self.rounds.last().copied().unwrap_or(Round(0))
     }
 
-    /// The block that would come next with these updates, put in order of sender.
-    pub fn draft(&self, mut list: Vec<Listed>, aggregate: Digest, model: Option<Digest>) -> Block {
+    /// How many blocks there were after `round`.
+    pub fn height_in(&self, round: Round) -> Round {
+        Round(self.rounds.partition_point(|of| *of <= round) as u32)
+    }
+
+    /// The committee that the last block draws for `round`, in the order in which its members
+    /// propose.
+    pub fn committee_in(&self, round: Round) -> Vec<NodeId> {
+        let drawn = self.genesis.committee_after(&self.tip, round);
+        drawn.expect("the genesis admits its committees")
+    }
+
+    /// The committee of the round after the last block.
+    pub fn committee(&self) -> Vec<NodeId> {
+        self.committee_in(self.round().next())
+    }
+
+    /// The block of the round after the last one with these updates, put in order of sender.
+    pub fn draft(&self, list: Vec<Listed>, aggregate: Digest, model: Option<Digest>) -> Block {
+        self.draft_in(self.round().next(), list, aggregate, model)
+    }
+
+    /// The block of `round` that would come next with these updates, put in order of sender.
+    pub fn draft_in(
+        &self,
+        round: Round,
+        mut list: Vec<Listed>,
+        aggregate: Digest,
+        model: Option<Digest>,
+    ) -> Block {
         list.sort_unstable();
-        let committee = self.committee.clone();
-        Block { parent: self.tip, round: self.height().next(), list, aggregate, model, committee }
+        let committee = self.committee_in(round);
+        Block { parent: self.tip, round, list, aggregate, model, committee }
     }
 
     /// Whether `block` may come next, but for its signatures and for what only those know who
     /// have the updates: a member checks this and recomputes the aggregate before it prevotes.
     pub fn check(&self, block: &Block) -> Result<(), Fault> {
-        let expected = self.height().next();
-        if block.round != expected {
+        let expected = self.round().next();
+        if block.round < expected {
             return Err(Fault::Round { expected, got: block.round });
         }
         if block.parent != self.tip {
             return Err(Fault::Parent { expected: self.tip, got: block.parent });
         }
-        if block.committee != self.committee {
+        let drawn = self.committee_in(block.round);
+        if block.committee != drawn {
             let plain = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect();
-            let (expected, got) = (plain(&self.committee), plain(&block.committee));
+            let (expected, got) = (plain(&drawn), plain(&block.committee));
             return Err(Fault::Committee { expected, got });
         }
         for pair in block.list.windows(2) {
@@ -193,7 +226,7 @@ impl Chain {
         let header = block.header();
         let hash = header.hash();
         let statement = Statement::precommit(block.round, certificate.view, hash);
-        certificate.check(&statement, &self.id, &self.committee, &RunKeys(&self.genesis.run))?;
+        certificate.check(&statement, &self.id, &block.committee, &RunKeys(&self.genesis.run))?;
         self.take(&header, hash);
         let (updates_root, root) = (header.updates_root, self.peaks.root());
         Ok(Entry { block, hash, updates_root, root, certificate })
@@ -202,11 +235,10 @@ impl Chain {
     fn take(&mut self, header: &Header, hash: Digest) {
         let leaf = header.leaf();
         self.tip = hash;
+        self.rounds.push(header.round);
         self.hashes.push(hash);
         self.leaves.push(leaf);
         self.peaks.push(leaf);
-        let next = self.genesis.committee_after(&hash, header.round.next());
-        self.committee = next.expect("the genesis admits its committees");
     }
 
     /// The same for a line that was read: what is written beside the block must follow from it.
@@ -227,8 +259,8 @@ impl Chain {
     /// `None` if the block is not in it or does not list the sender.
     pub fn prove(&self, block: &Block, sender: Option<NodeId>) -> Option<Inclusion> {
         let header = block.header();
-        let index = (block.round.0 as usize).checked_sub(1)?;
-        if *self.hashes.get(index)? != header.hash() {
+        let index = self.rounds.binary_search(&block.round).ok()?;
+        if self.hashes[index] != header.hash() {
             return None;
         }
         let listed = match sender {
@@ -236,7 +268,7 @@ impl Chain {
             Some(sender) => Some(ListedProof::of(block, sender)?),
         };
         let path = merkle::inclusion(&self.leaves, index);
-        Some(Inclusion { head: self.head(), header, path, listed })
+        Some(Inclusion { head: self.head(), header, index: index as u64, path, listed })
     }
 
     /// The proof that the first `from` blocks, at least one, are how the first `to` began.

@@ -82,7 +82,7 @@ pub enum FileError {
     Block {
         /// From 1.
         line: u64,
-        /// The round that belongs there.
+        /// The round after that of the block before.
         round: Round,
         /// What does not match.
         fault: Fault,
@@ -122,7 +122,7 @@ pub fn read(
     for line in 2.. {
         let Some(text) = next_line(&mut input, line)? else { break };
         let entry: Entry = parse(&text, line, "a block")?;
-        let round = chain.height().next();
+        let round = chain.round().next();
         chain.append_entry(&entry).map_err(|fault| FileError::Block { line, round, fault })?;
         visit(&entry, text.len());
     }

@@ -203,7 +203,7 @@ pub fn verify_consistency(
 
 /// The root of a tree that grows, in the logarithm of its size: the roots of its complete
 /// subtrees, the largest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peaks {
     size: u64,
     peaks: Vec<Hash>,

@@ -15,6 +15,8 @@ pub struct Inclusion {
     pub head: Head,
     /// The block without its list.
     pub header: Header,
+    /// The block's place among all blocks, from 0.
+    pub index: u64,
     /// The siblings of the block's leaf, from the leaf to the root.
     pub path: Vec<Hash>,
     /// The update, if one was asked for.
@@ -70,7 +72,7 @@ pub enum ProofFault {
         sender: NodeId,
     },
     /// The later ledger does not begin with the earlier one.
-    #[error("the ledger of round {to} is not shown to begin with that of round {from}")]
+    #[error("the ledger of {to} blocks is not shown to begin with that of {from}")]
     Growth {
         /// The earlier height.
         from: Round,
@@ -95,10 +97,8 @@ impl Inclusion {
             return Err(ProofFault::Head { known: Box::new(*known), got: Box::new(self.head) });
         }
         let (round, size) = (self.header.round, u64::from(known.height.0));
-        // Round 0 has no block; wrapping makes its index larger than any size.
-        let index = u64::from(round.0).wrapping_sub(1);
         let leaf = self.header.leaf();
-        if !merkle::verify_inclusion(leaf, index, size, &self.path, known.root) {
+        if !merkle::verify_inclusion(leaf, self.index, size, &self.path, known.root) {
             return Err(ProofFault::Block { round });
         }
         match &self.listed {

@@ -67,6 +67,11 @@ impl Aggregation {
         &self.remembered
     }
 
+    /// Goes on from this aggregate of the round before.
+    pub fn recall(&mut self, previous: Option<&Shared>) {
+        self.remembered.previous = previous.map(|previous| as_slice(previous).to_vec());
+    }
+
     /// Takes back what a checkpoint kept.
     pub fn restore(&mut self, remembered: Remembered) {
         self.remembered = remembered;

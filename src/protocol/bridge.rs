@@ -143,6 +143,7 @@ impl Bridge {
             senders: self.collection.records(&weights),
             skipped,
             timed_out: self.collection.timed_out(),
+            block: None,
         }));
         actions
     }

@@ -52,6 +52,7 @@ fn kind(message: &Message) -> Option<u8> {
         Message::Model { .. } => Some(1),
         Message::Claims { .. } => Some(2),
         Message::Settled { .. } => Some(3),
+        Message::Block { .. } => Some(4),
         _ => None,
     }
 }

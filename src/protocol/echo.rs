@@ -147,8 +147,15 @@ impl Echo {
         asked
     }
 
+    /// Those who claim to hold just this share of a worker, this replica among them, ascending.
+    pub fn claimers(&self, sender: NodeId, digest: Digest) -> Vec<NodeId> {
+        let claims_it =
+            |(node, held): (&NodeId, &Held)| (held.get(&sender) == Some(&digest)).then_some(*node);
+        self.claims.iter().filter_map(claims_it).collect()
+    }
+
     /// The digest that a quorum holds of a worker's share.
-    fn counted(&self, sender: NodeId) -> Option<Digest> {
+    pub fn counted(&self, sender: NodeId) -> Option<Digest> {
         let mut votes: BTreeMap<Digest, usize> = BTreeMap::new();
         for digest in self.claims.values().filter_map(|held| held.get(&sender)) {
             *votes.entry(*digest).or_default() += 1;

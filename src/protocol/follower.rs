@@ -230,6 +230,7 @@ impl Follower {
             senders: refused_sources(&open),
             skipped,
             timed_out: open.timed_out,
+            block: None,
         }))
     }
 }

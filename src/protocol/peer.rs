@@ -255,6 +255,7 @@ impl Peer {
             senders: sender_records(&open, accepted.as_deref()),
             skipped,
             timed_out: open.timed_out,
+            block: None,
         })]
     }
 

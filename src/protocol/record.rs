@@ -1,5 +1,7 @@
 //! What a round came to, as one node saw it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::node::{NodeId, Round};
@@ -24,6 +26,8 @@ pub struct RoundRecord {
     pub skipped: Option<String>,
     /// Whether a deadline closed the round; then its bits depend on the clock.
     pub timed_out: bool,
+    /// The line of the ledger that the round came to, where one is kept.
+    pub block: Option<Arc<str>>,
 }
 
 impl RoundRecord {

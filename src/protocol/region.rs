@@ -223,6 +223,7 @@ impl Region {
             senders: self.collection.records(&open.weights),
             skipped,
             timed_out: open.timed_out || self.collection.timed_out(),
+            block: None,
         }));
         actions
     }

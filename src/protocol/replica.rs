@@ -229,6 +229,7 @@ impl Replica {
             senders: self.senders(&open, &weights),
             skipped,
             timed_out: open.timed_out || self.collection.timed_out(),
+            block: None,
         }));
         actions
     }

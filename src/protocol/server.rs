@@ -119,6 +119,7 @@ impl Server {
             senders: self.collection.records(&weights),
             skipped,
             timed_out: self.collection.timed_out(),
+            block: None,
         };
         let mut actions = vec![Action::Record(record)];
         actions.extend(self.begin_round());

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
+use super::forger::Forger;
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
 use crate::downfalls::{Conduct, Fall};
 use crate::node::{NodeId, Round};
@@ -22,6 +23,7 @@ pub struct Turncoat {
     fall: Fall,
     audience: Vec<NodeId>,
     announced: Round,
+    forger: Option<Forger>,
 }
 
 impl std::fmt::Debug for Turncoat {
@@ -42,7 +44,13 @@ impl Turncoat {
     /// The machine of `node`, which falls. `audience` is everybody who has to do with it,
     /// ascending.
     pub fn new(node: NodeId, inner: Box<dyn Machine>, fall: Fall, audience: Vec<NodeId>) -> Self {
-        Turncoat { node, inner, fall, audience, announced: Round(0) }
+        Turncoat { node, inner, fall, audience, announced: Round(0), forger: None }
+    }
+
+    /// The same with a pen for ballots, where the part sits on committees.
+    #[must_use]
+    pub fn with_forger(self, forger: Option<Forger>) -> Self {
+        Turncoat { forger, ..self }
     }
 
     /// Whether it has crashed by the round that this event belongs to.
@@ -70,7 +78,7 @@ impl Turncoat {
         self.audience.iter().map(say).collect()
     }
 
-    fn alter(&self, action: Action) -> Action {
+    fn alter(&mut self, action: Action) -> Action {
         match action {
             Action::Send { from, to, message } if message.round() >= self.fall.from => {
                 let message = self.lie(to, message);
@@ -80,7 +88,13 @@ impl Turncoat {
         }
     }
 
-    fn lie(&self, to: NodeId, message: Message) -> Message {
+    fn lie(&mut self, to: NodeId, message: Message) -> Message {
+        if let (Some(forger), Message::Ballot { round, ballot }) = (&mut self.forger, &message) {
+            let differs = matches!(self.fall.conduct, Conduct::LieDifferently { .. });
+            let half = self.audience.binary_search(&to).unwrap_or(0) % 2;
+            let ballot = forger.forge(ballot, differs.then_some(half));
+            return Message::Ballot { round: *round, ballot };
+        }
         let factor = match self.fall.conduct {
             Conduct::Crash => return message,
             Conduct::Lie { factor } => factor,

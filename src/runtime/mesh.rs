@@ -27,6 +27,7 @@ pub(super) struct Kept {
     senders: Vec<SenderRecord>,
     skipped: Option<String>,
     timed_out: bool,
+    block: Option<String>,
 }
 
 impl Kept {
@@ -40,13 +41,15 @@ impl Kept {
             senders: record.senders.clone(),
             skipped: record.skipped.clone(),
             timed_out: record.timed_out,
+            block: record.block.as_deref().map(str::to_owned),
         };
         postcard::to_allocvec(&kept).expect("plain data encodes")
     }
 
     /// The record again, with its model.
     pub(super) fn with_model(self, model: Shared) -> RoundRecord {
-        let Kept { node, round, digest, own, senders, skipped, timed_out } = self;
-        RoundRecord { node, round, model, digest, own, senders, skipped, timed_out }
+        let Kept { node, round, digest, own, senders, skipped, timed_out, block } = self;
+        let block = block.map(Into::into);
+        RoundRecord { node, round, model, digest, own, senders, skipped, timed_out, block }
     }
 }

@@ -164,7 +164,7 @@ impl System for Federation {
 
     fn label(&self) -> String {
         let checked = if self.parameters.checked { ":checked" } else { "" };
-        format!("{}:{}{checked}", ENTRY.name, self.parameters.regions)
+        format!("{}{checked}", ENTRY.name)
     }
 
     fn byzantine(&self) -> Option<usize> {

@@ -169,7 +169,7 @@ impl System for Replicated {
             (Choosing::Median, true) => ":echo",
             _ => "",
         };
-        format!("{}:{}{accept}{echo}", ENTRY.name, self.replicas)
+        format!("{}{accept}{echo}", ENTRY.name)
     }
 
     fn byzantine(&self) -> Option<usize> {

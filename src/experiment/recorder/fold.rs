@@ -23,11 +23,15 @@ pub(super) fn roles(plan: &Plan) -> BTreeMap<NodeId, &'static str> {
     roles
 }
 
-/// What became of everybody who was expected to share, as the first node saw it that expected it.
+/// What became of everybody who was expected to share, as the first node saw it that expected it:
+/// one that collects before one that only tells of what it refused.
 pub(super) fn senders(records: &Records) -> BTreeMap<NodeId, SenderRecord> {
-    let mut senders = BTreeMap::new();
+    let mut senders: BTreeMap<NodeId, SenderRecord> = BTreeMap::new();
     for sender in records.values().flat_map(|record| &record.senders) {
-        senders.entry(sender.node).or_insert_with(|| sender.clone());
+        let known = senders.entry(sender.node).or_insert_with(|| sender.clone());
+        if known.norm.is_none() && sender.norm.is_some() {
+            *known = sender.clone();
+        }
     }
     senders
 }
