@@ -114,7 +114,7 @@ fn without_faults_it_comes_to_the_bits_of_a_server() {
         }
         let committees: Vec<_> = runs
             .iter()
-            .filter(|run| run.summary()["system"] == "committee:4")
+            .filter(|run| run.summary()["system"] == "committee")
             .flat_map(|run| ledger(&run.path).1)
             .map(|entry| entry.block.committee)
             .collect();
