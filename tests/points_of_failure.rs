@@ -132,8 +132,9 @@ fn a_rule_that_refuses_too_few_rows_stalls_peers() {
     let availability = &analyses[0]["analysis"]["availability"];
     assert_eq!(availability["agrees"], true);
     assert_eq!(availability["formula"]["parts"], json!({ "at_least": 1, "at_most": 6 }));
-    // Two crashes leave two neighbours of each, or one between and two beside, without a rule.
+    // One crash stalls two of five, two that are opposite stall all four that are left.
     assert_eq!(availability["parts"], exactly(2));
+    assert_eq!(availability["sets"], json!([[0, 3], [1, 4], [2, 5]]));
 }
 
 #[test]

@@ -218,8 +218,12 @@ mod tests {
 
     #[test]
     fn long_lines_are_broken_between_words() {
-        let text = wrapped(&"nineteen letters on ".repeat(9), 2);
+        let long = "nineteen letters on ".repeat(9);
+        let text = wrapped(&long, 2);
         assert!(text.lines().count() == 3 && text.lines().all(|line| line.len() <= WIDTH));
-        assert!(text.lines().nth(1).unwrap().starts_with("    nineteen"), "{text}");
+        assert!(text.starts_with("  nineteen"), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("    ")), "{text}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&text), words(&long));
     }
 }
