@@ -1,4 +1,9 @@
 //! Points of failure and percolation, on systems small enough to know the answer.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests start programs and read what they leave behind"
+)]
 
 mod support;
 
