@@ -139,7 +139,8 @@ fn a_rule_that_refuses_too_few_rows_stalls_peers() {
     assert_eq!(availability["formula"]["parts"], json!({ "at_least": 1, "at_most": 6 }));
     // One crash stalls two of five, two that are opposite stall all four that are left.
     assert_eq!(availability["parts"], exactly(2));
-    assert_eq!(availability["sets"], json!([[0, 3], [1, 4], [2, 5]]));
+    // Found on the way of the greedy attacker, who begins at node 0; other pairs are not tried.
+    assert_eq!(availability["sets"], json!([[0, 3]]));
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn reasons(name: &str, found: &Finding) -> String {
     let mut text = if sets.is_empty() {
         format!("{name}: no set was found")
     } else {
-        format!("{name}: enough {} {}", are(found.sets.len()), sets.join(", "))
+        format!("{name}: found to be enough {}", sets.join(", "))
     };
     if !found.alone.is_empty() {
         text.push_str(&format!("; alone {}", named(&found.alone)));
@@ -96,10 +96,6 @@ fn reasons(name: &str, found: &Finding) -> String {
         text.push_str(". THE FORMULA AND WHAT WAS FOUND DISAGREE");
     }
     text + "."
-}
-
-fn are(count: usize) -> &'static str {
-    if count == 1 { "is" } else { "are" }
 }
 
 fn named(set: &Set) -> String {
