@@ -84,7 +84,7 @@ fn reasons(name: &str, found: &Finding) -> String {
     let mut text = if sets.is_empty() {
         format!("{name}: no set was found")
     } else {
-        format!("{name}: enough {} {}", are(found.sets.len()), sets.join(", "))
+        format!("{name}: found to be enough {}", sets.join(", "))
     };
     if !found.alone.is_empty() {
         text.push_str(&format!("; alone {}", named(&found.alone)));
@@ -96,10 +96,6 @@ fn reasons(name: &str, found: &Finding) -> String {
         text.push_str(". THE FORMULA AND WHAT WAS FOUND DISAGREE");
     }
     text + "."
-}
-
-fn are(count: usize) -> &'static str {
-    if count == 1 { "is" } else { "are" }
 }
 
 fn named(set: &Set) -> String {
@@ -218,8 +214,12 @@ mod tests {
 
     #[test]
     fn long_lines_are_broken_between_words() {
-        let text = wrapped(&"nineteen letters on ".repeat(9), 2);
+        let long = "nineteen letters on ".repeat(9);
+        let text = wrapped(&long, 2);
         assert!(text.lines().count() == 3 && text.lines().all(|line| line.len() <= WIDTH));
-        assert!(text.lines().nth(1).unwrap().starts_with("    nineteen"), "{text}");
+        assert!(text.starts_with("  nineteen"), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("    ")), "{text}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&text), words(&long));
     }
 }
