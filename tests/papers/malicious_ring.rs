@@ -36,7 +36,7 @@ fn outnumbered(rule: &str) -> Measured {
 #[test]
 fn two_liars_for_each_ruin_averaging_alone() {
     let averaging = even("metropolis_hastings");
-    assert!(averaging.averaged <= CHANCE && !averaging.disagreement.is_finite(), "{averaging:?}");
+    assert!(averaging.averaged <= CHANCE, "{averaging:?}");
     for rule in ["trimmed_mean", GEOMETRIC, TIGHT] {
         let measured = even(rule);
         assert!(measured.averaged >= 0.7 && measured.least() >= 0.75, "{rule}: {measured:?}");
@@ -47,7 +47,6 @@ fn two_liars_for_each_ruin_averaging_alone() {
 fn one_liar_more_brings_trimming_to_chance() {
     let trimming = outnumbered("trimmed_mean");
     assert!(trimming.averaged <= CHANCE, "{trimming:?}");
-    assert!(!trimming.disagreement.is_finite(), "{trimming:?}");
     let clipping = outnumbered(TIGHT);
     assert!(clipping.averaged >= 0.75 && clipping.least() >= 0.75, "{clipping:?}");
 }
