@@ -56,6 +56,13 @@ fn medians_and_trimming_leave_each_clique_its_own_classes() {
     }
 }
 
+/// Where all rows are nearer than its `nu` the geometric median is the mean, and what looks like a
+/// robust rule that does not split is none.
+#[test]
+fn the_geometric_median_joins_what_its_smoothing_hides() {
+    assert_joined(&with("{ geometric_median = { iterations = 8, nu = 0.5 } }"));
+}
+
 #[test]
 fn clipping_splits_or_not_by_its_threshold() {
     let clipping = |tau: &str| {
