@@ -23,7 +23,7 @@ pub fn machine(plan: &Plan, seat: Seat, data: &Provider) -> Result<Box<dyn Machi
     Ok(match plan.losses {
         Some(flood) => {
             let regular = plan.wiring.links(flood.node).len();
-            Box::new(Lossy::new(machine, flood, regular))
+            Box::new(Lossy::new(machine, flood, regular, plan.wiring.coordinated()))
         }
         None => machine,
     })

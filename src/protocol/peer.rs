@@ -404,3 +404,35 @@ impl Machine for Peer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+    use crate::peer_rules::CATALOG;
+    use crate::protocol::meetings::Always;
+    use crate::protocol::worker::tests::trainer;
+
+    #[test]
+    fn a_neighbour_may_be_far_ahead_but_not_say_much() {
+        let mut peer = Peer::new(PeerSettings {
+            trainer: trainer(3),
+            meetings: Arc::new(Always(Arc::new(Graph::from_edges(5, [(3, 4)]).unwrap()))),
+            rule: CATALOG.build_default("metropolis_hastings").unwrap().value,
+            byzantine: 0,
+            rounds: 1000,
+            faults: Faults::none(1),
+            head: 0..6,
+            initial: Arc::new(Array1::zeros(6)),
+            honest: None,
+        });
+        peer.step(Event::Start).unwrap();
+        let mut refused = |round| {
+            let message = Message::Absent { round: Round(round) };
+            let event = Event::Received { from: NodeId(4), to: NodeId(3), message };
+            matches!(peer.step(event).unwrap()[..], [Action::Refuse(_)])
+        };
+        assert!((901..901 + EARLY_MAX as u32).all(|round| !refused(round)));
+        assert!(refused(2) && refused(1001));
+    }
+}

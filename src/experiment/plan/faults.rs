@@ -168,10 +168,8 @@ fn known(node: NodeId, system: &dyn System, wiring: &dyn Wiring) -> Result<NodeI
     }
     let named: Vec<String> =
         parts.iter().take(8).map(|part| format!("{} {}", part.role, part.node)).collect();
-    let beside = match named.is_empty() {
-        true => String::new(),
-        false => format!(" and {}", named.join(", ")),
-    };
+    let beside =
+        if named.is_empty() { String::new() } else { format!(" and {}", named.join(", ")) };
     Err(ConfigError::new(format!("there is no node {node} in {}", system.label()))
         .help(format!("there are the workers 0 to {}{beside}", workers.saturating_sub(1))))
 }
@@ -189,9 +187,10 @@ fn resolved(faults: &config::Faults, rounds: u32) -> Value {
         });
     }
     if let Some(slow) = &faults.slow {
-        let (key, value) = match slow.nodes.is_empty() {
-            true => ("count", json!(slow.count)),
-            false => ("nodes", json!(slow.nodes)),
+        let (key, value) = if slow.nodes.is_empty() {
+            ("count", json!(slow.count))
+        } else {
+            ("nodes", json!(slow.nodes))
         };
         resolved["slow"] = json!({ key: value, "factor": slow.factor });
     }

@@ -15,6 +15,7 @@ pub struct Lossy {
     inner: Box<dyn Machine>,
     flood: Flood,
     regular: usize,
+    answers: bool,
 }
 
 impl std::fmt::Debug for Lossy {
@@ -25,9 +26,10 @@ impl std::fmt::Debug for Lossy {
 
 impl Lossy {
     /// This machine under a flood, where so many `regular` messages go to the flooded node in a
-    /// round.
-    pub fn new(inner: Box<dyn Machine>, flood: Flood, regular: usize) -> Self {
-        Lossy { inner, flood, regular }
+    /// round. Where the flooded server asks and all others only answer, whatever it `answers` is
+    /// for that server: a process of its own does not know it by number.
+    pub fn new(inner: Box<dyn Machine>, flood: Flood, regular: usize, answers: bool) -> Self {
+        Lossy { inner, flood, regular, answers }
     }
 
     /// What arrives of an action. The losses come after all else that is said: an adversary that
@@ -52,7 +54,8 @@ impl Lossy {
 
     fn loses(&self, from: NodeId, to: NodeId, message: &Message) -> bool {
         let teaches = matches!(message, Message::Share { .. } | Message::Model { .. });
-        teaches && to == self.flood.node && self.flood.drops(message.round(), from, self.regular)
+        let concerned = to == self.flood.node || self.answers;
+        teaches && concerned && self.flood.drops(message.round(), from, self.regular)
     }
 }
 
@@ -118,7 +121,7 @@ mod tests {
 
     fn arriving(capacity: u64, said: Vec<Action>) -> Vec<Action> {
         let flood = Flood { seed: 1, node: NodeId(8), requests: 5, capacity, from: Round(1) };
-        let mut lossy = Lossy::new(Box::new(Says(said)), flood, 3);
+        let mut lossy = Lossy::new(Box::new(Says(said)), flood, 3, false);
         assert_eq!(lossy.state().round, Round(7));
         lossy.step(Event::Start).unwrap()
     }
@@ -136,5 +139,12 @@ mod tests {
         assert_eq!(shown(&arriving(0, said.clone())), shown(&expected));
         assert_eq!(shown(&arriving(8, said.clone())), shown(&said));
         assert_eq!(shown(&arriving(0, vec![share(8)])), shown(&[absent(8)]));
+    }
+
+    #[test]
+    fn an_answer_is_lost_whatever_its_receiver_is_called() {
+        let flood = Flood { seed: 1, node: NodeId(8), requests: 5, capacity: 0, from: Round(1) };
+        let mut lossy = Lossy::new(Box::new(Says(vec![share(99)])), flood, 3, true);
+        assert_eq!(shown(&lossy.step(Event::Start).unwrap()), shown(&[absent(99)]));
     }
 }

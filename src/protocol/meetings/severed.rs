@@ -40,13 +40,11 @@ impl Severed {
             if missing.is_empty() {
                 continue;
             }
-            let left = match Arc::ptr_eq(&first, &graph) {
-                true => Arc::clone(
-                    known
-                        .entry(missing)
-                        .or_insert_with_key(|missing| Arc::new(without(&graph, missing))),
-                ),
-                false => Arc::new(without(&graph, &missing)),
+            let left = if Arc::ptr_eq(&first, &graph) {
+                let left = known.entry(missing);
+                Arc::clone(left.or_insert_with_key(|missing| Arc::new(without(&graph, missing))))
+            } else {
+                Arc::new(without(&graph, &missing))
             };
             severed.insert(round, left);
         }
