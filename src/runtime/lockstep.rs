@@ -145,7 +145,8 @@ impl<'a> Stage<'a> {
 
     /// Nothing is under way, so who is waited for and waits for nobody will never speak. Who has
     /// recorded the round is silent because it is over. The adversary goes on by itself and may
-    /// wait for such nodes already, and others for it: all of them will go on.
+    /// wait for such nodes already, and others for it: all of them will go on, and whom else they
+    /// wait for may only speak when it is spoken to.
     fn give_up_on_the_silent(&mut self, machines: &Machines) -> bool {
         let waiting: BTreeMap<Seat, Vec<NodeId>> = machines
             .iter()
@@ -156,12 +157,12 @@ impl<'a> Stage<'a> {
         let voice = |node: &NodeId| self.cast.voices[node];
         let goes_on = |node: &NodeId| going_on.contains(&voice(node));
         let dead = |node: &NodeId| !waiting.contains_key(&voice(node)) && !goes_on(node);
-        let anybody_dead = waiting.values().flatten().any(dead);
+        let stands = waiting.iter().filter(|(seat, _)| !going_on.contains(seat));
+        let anybody_dead = stands.flat_map(|(_, awaited)| awaited).any(dead);
         let mut lost = Vec::new();
-        for (seat, awaited) in &waiting {
+        for (seat, awaited) in waiting.iter().filter(|(seat, _)| !going_on.contains(seat)) {
             // Where all wait for each other, nobody will ever speak.
-            let stuck = !anybody_dead && !going_on.contains(seat);
-            let given_up = awaited.iter().filter(|node| dead(node) || stuck);
+            let given_up = awaited.iter().filter(|node| dead(node) || !anybody_dead);
             lost.extend(given_up.map(|&node| (*seat, node)));
         }
         for &(seat, node) in &lost {
