@@ -170,9 +170,10 @@ fn summary(chain: &Chain) -> String {
     let genesis = chain.genesis();
     let (members, size) = (genesis.members.len(), genesis.committee);
     let (height, round) = (chain.height(), chain.round());
-    let rounds = match height == round {
-        true => format!("{height} rounds"),
-        false => format!("{height} of {round} rounds came to a block"),
+    let rounds = if height == round {
+        format!("{height} rounds")
+    } else {
+        format!("{height} of {round} rounds came to a block")
     };
     format!("{rounds}, committees of {size} out of {members}")
 }

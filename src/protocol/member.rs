@@ -361,13 +361,11 @@ impl Member {
         if open.sitting.as_ref().is_some_and(|sitting| !sitting.votes() && !sitting.is_over()) {
             open.sitting = None;
         }
-        match &mut open.sitting {
-            Some(sitting) => (Ok(()), sitting.learn(decision, block)),
-            None => {
-                open.words.block(from, !block.list.is_empty());
-                done(Ok(()))
-            }
+        if let Some(sitting) = &mut open.sitting {
+            return (Ok(()), sitting.learn(decision, block));
         }
+        open.words.block(from, !block.list.is_empty());
+        done(Ok(()))
     }
 
     fn refuse(&mut self, from: NodeId, reason: Reason) -> Action {
@@ -387,7 +385,7 @@ impl Member {
         let Some(open) = &mut self.open else { return actions };
         if let Some(sitting) = &mut open.sitting {
             actions.extend(sitting.advance());
-            if !sitting.is_over() && open.words.are_complete() {
+            if !sitting.is_over() && !sitting.collects() && open.words.are_complete() {
                 actions.extend(sitting.hurry());
                 if sitting.decided().is_none() {
                     sitting.give_up("all other members gave the round up".to_owned());

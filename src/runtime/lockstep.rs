@@ -142,21 +142,26 @@ impl<'a> Stage<'a> {
     }
 
     /// Nothing is under way, so who is waited for and waits for nobody will never speak. Who has
-    /// recorded the round is silent because it is over; the adversary goes on by itself and may
-    /// wait for such nodes already.
+    /// recorded the round is silent because it is over. The adversary goes on by itself and may
+    /// wait for such nodes already, and others for it: all of them will go on, and whom else they
+    /// wait for may only speak when it is spoken to.
     fn give_up_on_the_silent(&mut self, machines: &Machines) -> bool {
         let waiting: BTreeMap<Seat, Vec<NodeId>> = machines
             .iter()
             .map(|(&seat, machine)| (seat, self.still_awaited(seat, machine.awaits())))
             .filter(|(_, awaited)| !awaited.is_empty())
             .collect();
-        let dead = |node: &NodeId| !waiting.contains_key(&self.cast.voices[node]);
-        let anybody_dead = waiting.values().flatten().any(dead);
+        let going_on = self.going_on(&waiting);
+        let voice = |node: &NodeId| self.cast.voices[node];
+        let goes_on = |node: &NodeId| going_on.contains(&voice(node));
+        let dead = |node: &NodeId| !waiting.contains_key(&voice(node)) && !goes_on(node);
+        let stands = waiting.iter().filter(|(seat, _)| !going_on.contains(seat));
+        let anybody_dead = stands.flat_map(|(_, awaited)| awaited).any(dead);
         let mut lost = Vec::new();
-        for (&seat, awaited) in &waiting {
+        for (seat, awaited) in waiting.iter().filter(|(seat, _)| !going_on.contains(seat)) {
             // Where all wait for each other, nobody will ever speak.
             let given_up = awaited.iter().filter(|node| dead(node) || !anybody_dead);
-            lost.extend(given_up.map(|&node| (seat, node)));
+            lost.extend(given_up.map(|&node| (*seat, node)));
         }
         for &(seat, node) in &lost {
             self.lost.insert((seat, node));
@@ -165,14 +170,27 @@ impl<'a> Stage<'a> {
         !lost.is_empty()
     }
 
-    /// Whom a seat waits for in vain: neither given up before nor done with the round.
+    /// Those who will go on with the next round: who has recorded this one, and who waits for one
+    /// of them, directly or not.
+    fn going_on(&self, waiting: &BTreeMap<Seat, Vec<NodeId>>) -> BTreeSet<Seat> {
+        let mut going_on = self.recorded.clone();
+        loop {
+            let before = going_on.len();
+            for (&seat, awaited) in waiting {
+                if awaited.iter().any(|node| going_on.contains(&self.cast.voices[node])) {
+                    going_on.insert(seat);
+                }
+            }
+            if going_on.len() == before {
+                return going_on;
+            }
+        }
+    }
+
+    /// Whom a seat waits for and has not given up.
     fn still_awaited(&self, seat: Seat, mut awaited: Vec<NodeId>) -> Vec<NodeId> {
         awaited.retain(|node| {
-            let voice = self.cast.voices.get(node);
-            // A part that has stopped by plan says so in the next round as well, once it is spoken to.
-            let stopped = !self.recorded.is_empty() && self.cast.down.contains(node);
-            let paused = stopped || voice.is_some_and(|voice| self.recorded.contains(voice));
-            voice.is_some() && !paused && !self.lost.contains(&(seat, *node))
+            self.cast.voices.contains_key(node) && !self.lost.contains(&(seat, *node))
         });
         awaited
     }

@@ -59,6 +59,7 @@ enum Stage {
 
 /// What a sitting came to.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them")]
 enum End {
     /// This was decided, and its rows are looked at.
     Decided {
@@ -99,6 +100,11 @@ impl Sitting {
             tried: BTreeSet::new(),
             end: None,
         }
+    }
+
+    /// Whether somebody's share is still to come.
+    pub(super) fn collects(&self) -> bool {
+        self.stage == Stage::Shares && !self.collection.is_complete()
     }
 
     /// Whether the members have compared what they hold, and vote.

@@ -188,16 +188,15 @@ impl Voting {
     /// Whether this member's own precommit is said already, or not to come.
     fn may_pass(&self, early: &Early) -> bool {
         let now = self.consensus.view();
-        let (view, is_due) = match early {
+        let view = match early {
             Early::Ballot(ballot) if ballot.statement.kind() != Kind::Precommit => return true,
-            Early::Ballot(ballot) => (ballot.statement.view, ballot.statement.view == now),
-            // A decision of a later view is one that this member may still come to by itself.
-            Early::Decision(decision) => {
-                (decision.certificate.view, decision.certificate.view >= now)
-            }
+            Early::Ballot(ballot) => ballot.statement.view,
+            Early::Decision(decision) => decision.certificate.view,
         };
         let own = self.consensus.seat().node;
-        !is_due || self.said.get(&(view, Kind::Precommit)).is_some_and(|of| of.contains(&own))
+        // Those of a later view are for one that this member may still come to by itself. That
+        // others have got there shows in their prevotes, which come before.
+        view < now || self.said.get(&(view, Kind::Precommit)).is_some_and(|of| of.contains(&own))
     }
 
     fn released(&mut self) -> Vec<Input> {
