@@ -1,7 +1,7 @@
 //! The member: a worker that, in some rounds, sits on the committee that decides what counts.
 //!
 //! A round: take the local steps, send the update to the committee that the ledger draws; on it,
-//! collect, compare and vote ([`sitting`]); in the end every member sends everybody the decided
+//! collect, compare and vote (`sitting`); in the end every member sends everybody the decided
 //! block with its certificate, and the model to those who were not on the committee. Everybody
 //! checks 2f + 1 signatures of the members that were drawn, and the model against the block, and
 //! goes on from there.
