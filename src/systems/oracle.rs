@@ -100,8 +100,9 @@ impl Wiring for Ideal {
         Ok(())
     }
 
+    /// Nothing of a yardstick can fall.
     fn valuable(&self) -> Vec<NodeId> {
-        self.one.valuable()
+        Vec::new()
     }
 
     fn steps(&self) -> u32 {
