@@ -192,7 +192,9 @@ impl MeshAdversary {
             self.crafted = round;
             out.extend(self.craft(round, held)?);
         }
-        if self.finished.len() == self.inner.len() {
+        // Its machines may be done before it has said their last words.
+        let silent = self.held.values().all(|held| held.words.is_empty());
+        if silent && self.finished.len() == self.inner.len() {
             out.push(Action::Finish);
         }
         Ok(out)
