@@ -4,6 +4,7 @@
 //! that holds a model of its own and every part that has not fallen.
 
 mod standing;
+mod together;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::standing::{Held, Standing};
+use self::together::{digest, senders, skipped};
 use self::traffic::{Bytes, Traffic};
 use super::event::RunEvent;
 use super::plan::Plan;
@@ -20,7 +22,7 @@ use crate::ledger::file;
 use crate::node::{NodeId, Round};
 use crate::protocol::{Message, Outcome, Refusal, RoundRecord, SenderRecord};
 use crate::runtime::{Next, Notice, Observer, RunError, States};
-use crate::vector::{Digest, Shared, as_slice};
+use crate::vector::{Shared, as_slice};
 
 /// Refusals of one sender in one round that are written out; the rest are counted.
 const REFUSALS_TOLD: u32 = 3;
@@ -382,39 +384,6 @@ fn roles(plan: &Plan) -> BTreeMap<NodeId, &'static str> {
         workers.ids().iter().map(|node| (*node, worker(node))).collect();
     roles.extend(plan.wiring.parts().into_iter().map(|part| (part.node, part.role)));
     roles
-}
-
-/// What became of everybody who was expected to share, as the first node saw it that expected it:
-/// one that collects before one that only tells of what it refused.
-fn senders(records: &Records) -> BTreeMap<NodeId, SenderRecord> {
-    let mut senders: BTreeMap<NodeId, SenderRecord> = BTreeMap::new();
-    for sender in records.values().flat_map(|record| &record.senders) {
-        let known = senders.entry(sender.node).or_insert_with(|| sender.clone());
-        if known.norm.is_none() && sender.norm.is_some() {
-            *known = sender.clone();
-        }
-    }
-    senders
-}
-
-/// Why the round came to nothing for some nodes, in the words of the first.
-fn skipped(records: &Records) -> Option<String> {
-    let reasons: Vec<&String> =
-        records.values().filter_map(|record| record.skipped.as_ref()).collect();
-    let first = reasons.first()?;
-    Some(match records.len() {
-        1 => (*first).clone(),
-        nodes => format!("{} of {nodes} nodes: {first}", reasons.len()),
-    })
-}
-
-/// The digest of the one model, or over all of them in node order.
-fn digest(held: &BTreeMap<NodeId, Held>) -> String {
-    let digests: Vec<&Digest> = held.values().map(|(_, digest)| digest).collect();
-    match digests.as_slice() {
-        [first, rest @ ..] if rest.iter().all(|digest| digest == first) => first.to_string(),
-        _ => Digest::of_digests(digests).to_string(),
-    }
 }
 
 impl Observer for Recorder {

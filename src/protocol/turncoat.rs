@@ -41,7 +41,8 @@ struct State {
 }
 
 impl Turncoat {
-    /// The machine of `node`, which falls. `audience` is everybody who has to do with it, ascending.
+    /// The machine of `node`, which falls. `audience` is everybody who has to do with it,
+    /// ascending.
     pub fn new(node: NodeId, inner: Box<dyn Machine>, fall: Fall, audience: Vec<NodeId>) -> Self {
         Turncoat { node, inner, fall, audience, announced: Round(0), forger: None }
     }

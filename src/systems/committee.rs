@@ -3,7 +3,7 @@
 //! The ledger's last block draws the committee of a round, 3f + 1 workers, alike or by stake. A
 //! round: every worker sends its update to the committee; its members compare digests of what they
 //! were sent, so that a share counts if 2f + 1 of them hold the same; one after the other proposes
-//! a block, the list of (sender, digest) and the digests of the aggregate and of the model; a member
+//! a block, the list of (sender, digest) and the digests of aggregate and model; a member
 //! prevotes for it if it lists all that counts and the rule, run again, comes to the same bits;
 //! 2f + 1 prevotes make it precommit, 2f + 1 precommits decide. The block joins a chain of hashes,
 //! its signatures beside it, and `ledger.jsonl` in the run's folder holds both. The members send
