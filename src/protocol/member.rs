@@ -239,9 +239,12 @@ impl Member {
             return done(Err(Reason::Lost));
         }
         let round = message.round();
-        let sits = self.open.as_ref().is_some_and(|open| open.sitting.is_some());
+        let sits = |open: &Open| open.round == round && open.sitting.is_some();
         // A roll call: what there is to say is said unasked.
-        if matches!(message, Message::Fetch { sender, .. } if sender == self.node()) && !sits {
+        if matches!(message, Message::Fetch { sender, .. } if sender == self.node())
+            && round > self.closed
+            && !self.open.as_ref().is_some_and(sits)
+        {
             return done(Ok(()));
         }
         let current = self.open.as_ref().map_or(self.closed, |open| open.round);
@@ -250,23 +253,17 @@ impl Member {
         }
         match &self.open {
             Some(open) if open.round == round => self.take_in_round(from, message),
-            _ if round == self.closed => self.take_late(from, &message),
+            _ if round == self.closed => (Ok(()), self.take_late(from, &message)),
             _ => done(Err(Reason::OtherRound { got: round })),
         }
     }
 
-    /// Takes what belongs to the last round. A share may still be asked for; words of those who
-    /// were not waited for are of no use.
-    fn take_late(&self, from: NodeId, message: &Message) -> (Result<(), Reason>, Vec<Action>) {
-        let round = message.round();
-        match message {
-            Message::Fetch { sender, .. } => match self.claimed.get(sender) {
-                Some(row) => (Ok(()), vec![copy(self.node(), from, round, *sender, row)]),
-                None => (Ok(()), Vec::new()),
-            },
-            Message::Share { .. } => (Err(Reason::OtherRound { got: round }), Vec::new()),
-            _ => (Ok(()), Vec::new()),
-        }
+    /// Takes what belongs to the last round. A share may still be asked for; words that were not
+    /// waited for are of no use, and whoever said them could not know.
+    fn take_late(&self, from: NodeId, message: &Message) -> Vec<Action> {
+        let Message::Fetch { round, sender } = message else { return Vec::new() };
+        let row = self.claimed.get(sender);
+        row.map(|row| copy(self.node(), from, *round, *sender, row)).into_iter().collect()
     }
 
     fn take_in_round(
