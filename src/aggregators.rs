@@ -192,6 +192,14 @@ pub(crate) mod tests {
     use super::*;
     use crate::seed::{Purpose, run_stream};
 
+    #[test]
+    fn rules_remember_what_their_entries_claim() {
+        for entry in CATALOG.entries {
+            let rule = CATALOG.build_default(entry.name).unwrap().value;
+            assert_eq!(rule.remembers(), entry.claims.remembers, "{}", entry.name);
+        }
+    }
+
     /// Runs a rule on rows of senders 0, 1, … with a fresh memory.
     pub(crate) fn aggregate_with(
         rule: &dyn Aggregator,

@@ -5,6 +5,8 @@
 //! last, by renaming, so a folder says for certain whether its run is over.
 #![allow(clippy::disallowed_methods, reason = "this is the module that owns a run's files")]
 
+mod ledger;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Write};
@@ -305,20 +307,6 @@ impl RunFolder {
         let line = Line { seconds: self.seconds(), event };
         let text = serde_json::to_string(&line).expect("events serialise");
         writeln!(self.events, "{text}").map_err(|error| self.file_error("events.jsonl", error))
-    }
-
-    /// Keeps a ledger, which begins with `first`, from now on.
-    pub fn keep_ledger(&mut self, first: &str) -> Result<(), RunError> {
-        let path = self.path.join(LEDGER);
-        self.ledger = Some(BufWriter::new(open_cut(&path, self.ledger_length)?));
-        if self.ledger_length == 0 { self.ledger_line(first) } else { Ok(()) }
-    }
-
-    /// Appends a line to the ledger, if one is kept.
-    pub fn ledger_line(&mut self, line: &str) -> Result<(), RunError> {
-        let Some(ledger) = &mut self.ledger else { return Ok(()) };
-        let written = ledger.write_all(line.as_bytes());
-        written.map_err(|error| self.file_error(LEDGER, error))
     }
 
     /// Keeps the machines' states with the present length of every file.

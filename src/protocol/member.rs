@@ -16,6 +16,9 @@
 //! be the only one who holds a certificate when all others give up, and show it to some.
 
 pub mod encoding;
+mod machine;
+mod open;
+mod settling;
 mod sitting;
 mod study;
 mod voting;
@@ -24,35 +27,23 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ndarray::Array1;
-use serde::{Deserialize, Serialize};
-
+use self::open::{Open, certified};
 use self::sitting::{Sitting, copy};
 use self::study::Ground;
 use self::words::Words;
-use super::admission::admit;
 use super::aggregation::AggregationSettings;
 use super::collection::{Contribution, model_or_nothing};
-use super::consensus::{Decision, Seat, Timeouts};
+use super::consensus::{Seat, Timeouts};
 use super::early::Early;
 use super::fault::Faults;
-use super::follower::refused;
-use super::server::restored_model;
 use super::worker::Trainer;
-use super::{
-    Action, Event, Machine, MachineState, Message, Outcome, Own, ProtocolError, Reason, Refusal,
-    RoundRecord, SenderRecord,
-};
-use crate::ledger::block::Block;
+use super::{Action, Message, Outcome, Own, Reason, Refusal, RoundRecord};
 use crate::ledger::chain::Chain;
-use crate::ledger::file;
 use crate::ledger::genesis::Genesis;
-use crate::ledger::keys::{Keyring, RunKeys};
-use crate::ledger::vote::Statement;
+use crate::ledger::keys::Keyring;
 use crate::node::{NodeId, Roster, Round};
 use crate::training::WorkerState;
 use crate::vector::{Digest, Shared, as_slice};
-
 /// What a member is told before the first round.
 #[derive(Debug, Clone)]
 pub struct MemberSettings {
@@ -86,35 +77,6 @@ pub struct Member {
     lost: BTreeSet<NodeId>,
     /// The shares that it claimed in the last round, for a member that still asks.
     claimed: BTreeMap<NodeId, Contribution>,
-}
-
-/// The part of a member that a checkpoint keeps.
-#[derive(Serialize, Deserialize)]
-struct State {
-    model: Vec<f32>,
-    previous: Option<Vec<f32>>,
-    chain: Chain,
-    worker: WorkerState,
-    lost: BTreeSet<NodeId>,
-}
-
-/// The round that a member is in.
-#[derive(Debug)]
-struct Open {
-    round: Round,
-    committee: Vec<NodeId>,
-    own: Own,
-    /// Its seat, where it is on the committee and there.
-    sitting: Option<Sitting>,
-    /// Whether it has said what its sitting came to.
-    told: bool,
-    words: Words,
-    /// The first certified block that it was shown, or its sitting decided.
-    found: Option<(Decision, Block)>,
-    /// The model of that block, where somebody sent it.
-    model: Option<Shared>,
-    refusals: BTreeMap<NodeId, u32>,
-    timed_out: bool,
 }
 
 impl Member {
@@ -447,42 +409,6 @@ impl Member {
         Some(Action::Record(record))
     }
 
-    /// Takes in what was decided; returns the ledger's line, and why the model stayed if it did.
-    fn settle(&mut self, open: &Open) -> (Option<Arc<str>>, Option<String>) {
-        let reason = open.sitting.as_ref().and_then(Sitting::reason).map(str::to_owned);
-        let Some((decision, block)) = &open.found else {
-            let nothing = || "the committee came to no decision".to_owned();
-            return (None, Some(reason.unwrap_or_else(nothing)));
-        };
-        let appended = self.chain.append(block.clone(), decision.certificate.clone());
-        let entry = match appended {
-            Ok(entry) => entry,
-            Err(fault) => return (None, Some(format!("the decided block does not fit: {fault}"))),
-        };
-        let line = Some(file::line(&entry).into());
-        if block.list.is_empty() {
-            let refused = || "the committee agreed that the rule refuses the rows".to_owned();
-            return (line, Some(reason.unwrap_or_else(refused)));
-        }
-        let step = open.sitting.as_ref().and_then(Sitting::step).map(|step| &step.model);
-        match step.or(open.model.as_ref()) {
-            Some(model) => {
-                self.previous = self.direction(model);
-                self.model = Arc::clone(model);
-                (line, None)
-            }
-            None => (line, Some("the model of the decided block did not come".to_owned())),
-        }
-    }
-
-    /// The aggregate that led to this model, as everybody can tell from the two models.
-    fn direction(&self, after: &Shared) -> Option<Shared> {
-        let rate = self.settings.aggregation.learning_rate;
-        let steps = as_slice(&self.model).iter().zip(as_slice(after));
-        let steps = steps.map(|(before, after)| (before - after) / rate);
-        (rate != 0.0).then(|| Arc::new(steps.collect::<Array1<f32>>()))
-    }
-
     fn garbled(&mut self, from: NodeId, reason: Reason) -> Vec<Action> {
         let mut actions = Vec::new();
         if let Some(open) = self.open.as_mut().filter(|_| reason.ends_turn()) {
@@ -511,119 +437,5 @@ impl Member {
         let Some(sitting) = &mut open.sitting else { return Vec::new() };
         sitting.collection.give_up(node);
         if is_member { sitting.leave(node) } else { Vec::new() }
-    }
-}
-
-impl Open {
-    /// Takes the model of the block from a member that has shown the block.
-    fn take_model(&mut self, from: NodeId, model: Shared) -> Result<(), Reason> {
-        if !self.words.expects(from) {
-            return Err(Reason::WrongKind);
-        }
-        if !self.words.owes_model(from) {
-            // It shows its model to whom it does not count in, or after a block that was refused.
-            return if self.words.has_ended(from) { Ok(()) } else { Err(Reason::WrongKind) };
-        }
-        self.words.last(from);
-        let (_, block) = self.found.as_ref().expect("a model is owed for a block");
-        admit(as_slice(&model), as_slice(&model).len())?;
-        if block.model != Some(Digest::of(as_slice(&model))) {
-            return Err(Reason::Malformed("a model that is not that of the block".to_owned()));
-        }
-        self.model.get_or_insert(model);
-        Ok(())
-    }
-
-    /// What became of everybody who shared, where this node collected; else those of whom
-    /// something was refused.
-    fn senders(&self) -> Vec<SenderRecord> {
-        let Some(sitting) = &self.sitting else {
-            let record = |(&node, &count): (&NodeId, &u32)| refused(node, Outcome::Shared, count);
-            return self.refusals.iter().map(record).collect();
-        };
-        let none = BTreeMap::new();
-        sitting.collection.records(sitting.step().map_or(&none, |step| &step.weights))
-    }
-}
-
-/// The decision that these bytes show: a block of `round` that comes next, with the signatures of
-/// its committee.
-fn certified(chain: &Chain, round: Round, bytes: &[u8]) -> Result<(Decision, Block), String> {
-    let none = || "bytes that are no decided block".to_owned();
-    let (payload, certificate) = encoding::read_decided(bytes).ok_or_else(none)?;
-    let block = Block::decode(payload.as_bytes()).ok_or_else(none)?;
-    if block.round != round {
-        return Err(format!("a block of round {} in round {round}", block.round));
-    }
-    chain.check(&block).map_err(|fault| format!("a block that does not fit: {fault}"))?;
-    let value = block.hash();
-    let statement = Statement::precommit(round, certificate.view, value);
-    let keys = RunKeys(&chain.genesis().run);
-    certificate
-        .check(&statement, chain.id(), &block.committee, &keys)
-        .map_err(|fault| fault.to_string())?;
-    Ok((Decision { value, certificate, payload }, block))
-}
-
-impl Machine for Member {
-    fn step(&mut self, event: Event) -> Result<Vec<Action>, ProtocolError> {
-        let mut actions = match event {
-            Event::Start | Event::Proceed => return Ok(self.begin()),
-            Event::Received { from, message, .. } => self.hear(from, message),
-            Event::Garbled { from, reason } => self.garbled(from, reason),
-            Event::Lost { node } => self.give_up(node),
-            Event::Expired { timer } => match &mut self.open {
-                Some(Open { round, sitting: Some(sitting), .. }) if *round == timer.round => {
-                    sitting.expire(timer.name)
-                }
-                _ => Vec::new(),
-            },
-            other @ Event::Tapped { .. } => {
-                return Err(ProtocolError::unexpected("a member", &other));
-            }
-        };
-        actions.extend(self.advance());
-        Ok(actions)
-    }
-
-    fn awaits(&self) -> Vec<NodeId> {
-        let Some(open) = &self.open else { return Vec::new() };
-        match &open.sitting {
-            Some(sitting) if !sitting.is_over() => {
-                let mut awaited = sitting.awaited();
-                awaited.retain(|node| *node != self.node());
-                awaited
-            }
-            _ => open.words.awaited(),
-        }
-    }
-
-    fn closed(&self) -> Round {
-        self.closed
-    }
-
-    fn state(&self) -> MachineState {
-        let values = |vector: &Shared| as_slice(vector).to_vec();
-        let state = State {
-            model: values(&self.model),
-            previous: self.previous.as_ref().map(values),
-            chain: self.chain.clone(),
-            worker: self.worker.clone(),
-            lost: self.lost.clone(),
-        };
-        MachineState::encode(self.closed, &state)
-    }
-
-    fn restore(&mut self, state: &MachineState) -> Result<(), ProtocolError> {
-        let decoded: State = state.decode()?;
-        let values = self.settings.initial.len();
-        self.model = restored_model(decoded.model, values)?;
-        let previous = decoded.previous.map(|previous| restored_model(previous, values));
-        self.previous = previous.transpose()?;
-        self.chain = decoded.chain;
-        self.worker = decoded.worker;
-        self.lost = decoded.lost;
-        self.closed = state.round;
-        Ok(())
     }
 }
