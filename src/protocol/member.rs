@@ -44,6 +44,7 @@ use crate::ledger::keys::Keyring;
 use crate::node::{NodeId, Roster, Round};
 use crate::training::WorkerState;
 use crate::vector::{Digest, Shared, as_slice};
+
 /// What a member is told before the first round.
 #[derive(Debug, Clone)]
 pub struct MemberSettings {

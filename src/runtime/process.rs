@@ -66,6 +66,9 @@ impl Children {
             Seat::Adversary => command.arg("--adversary"),
         };
         command.args(["--tokens", "-"]);
+        // One heap for its few threads, where the allocator is glibc's: each further one keeps
+        // whole models that were freed.
+        command.env("MALLOC_ARENA_MAX", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         own_group(&mut command);
         let failed =

@@ -7,13 +7,6 @@ use super::tree::{code, expect_none, files, read, root, without_comment};
 /// The most lines of a source file in front of its tests.
 const LINES_MAX: usize = 450;
 
-/// Files that are still longer, and how long they may be: each is to be divided.
-const TO_BE_DIVIDED: [(&str, usize); 3] = [
-    ("src/experiment/store.rs", 460),
-    ("src/protocol/member.rs", 640),
-    ("src/protocol/member/sitting.rs", 480),
-];
-
 /// What no source file holds.
 const FORBIDDEN: [(&str, &str); 6] = [
     ("unsafe", "no code of ours is unsafe; vector instructions go through a safe crate"),
@@ -125,8 +118,7 @@ fn files_hold_one_idea() {
     let mut findings = Vec::new();
     for file in files(&["src"], ".rs") {
         let lines = code(&read(&file)).len();
-        let known = TO_BE_DIVIDED.iter().find(|(known, _)| *known == file);
-        if lines > known.map_or(LINES_MAX, |(_, most)| *most) {
+        if lines > LINES_MAX {
             findings.push(format!("{file}: {lines} lines before its tests"));
         }
     }
