@@ -10,6 +10,7 @@ pub mod config;
 pub mod data;
 pub mod distributed;
 mod document;
+pub mod edges;
 pub mod event;
 pub mod plan;
 mod read;

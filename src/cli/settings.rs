@@ -20,6 +20,16 @@ impl Setting {
         let value = parse_value(value.trim())?;
         Ok(Setting { key: key.trim().to_owned(), value })
     }
+
+    /// The text that `key` is set to, if this sets it to a text.
+    pub(super) fn text_of(&self, key: &str) -> Option<&str> {
+        if self.key == key { self.value.as_str() } else { None }
+    }
+
+    /// Sets `key` to `value`.
+    pub(super) fn new(key: &str, value: toml::Value) -> Self {
+        Setting { key: key.to_owned(), value }
+    }
 }
 
 fn parse_value(text: &str) -> Result<toml::Value, String> {

@@ -5,6 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::config::Config;
 use super::document::{Document, Key, Value, to_json};
+use super::edges::EdgeFiles;
 use super::read::{self, ERRORS_MAX};
 use super::source::Source;
 use crate::catalog::ConfigError;
@@ -53,6 +54,7 @@ impl Sweep {
 
     fn cells(source: &Source) -> Result<Vec<Cell>, Vec<ConfigError>> {
         let mut base = Document::read(source)?;
+        let mut files = EdgeFiles::beside(&source.file_part().origin);
         let mut errors = Vec::new();
         let mut axes = Vec::new();
         match base.take("sweep").map(|sweep| (sweep.span(), sweep.into_inner())) {
@@ -68,19 +70,20 @@ impl Sweep {
         }
         if !errors.is_empty() {
             // What is wrong beside the sweep is told with it.
+            errors.extend(files.resolve(&mut base).err());
             errors.extend(read::config(base).err().unwrap_or_default());
             return Err(errors);
         }
-        Sweep { base, axes }.expand()
+        Sweep { base, axes }.expand(&mut files)
     }
 
-    fn expand(&self) -> Result<Vec<Cell>, Vec<ConfigError>> {
+    fn expand(&self, files: &mut EdgeFiles) -> Result<Vec<Cell>, Vec<ConfigError>> {
         let combinations = self.combinations(1)?;
         let mut cells = Vec::new();
         let mut errors: Vec<ConfigError> = Vec::new();
         for index in 0..combinations {
             let picked = self.combination(index);
-            match self.document(&picked).and_then(read::config) {
+            match self.document(&picked, files).and_then(read::config) {
                 Ok(config) if errors.is_empty() => {
                     self.combinations(config.seeds.len())?;
                     let swept = || {
@@ -140,11 +143,16 @@ impl Sweep {
     }
 
     /// The base with these values in it.
-    fn document(&self, picked: &[(&Key, &Value)]) -> Result<Document, Vec<ConfigError>> {
+    fn document(
+        &self,
+        picked: &[(&Key, &Value)],
+        files: &mut EdgeFiles,
+    ) -> Result<Document, Vec<ConfigError>> {
         let mut document = self.base.clone();
         for (key, value) in picked {
             document.set(key, (*value).clone()).map_err(|error| vec![error])?;
         }
+        files.resolve(&mut document).map_err(|error| vec![error])?;
         Ok(document)
     }
 }

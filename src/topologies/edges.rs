@@ -1,7 +1,8 @@
 //! The edges that are written down, and no others.
 //!
-//! `edges = [[0, 1], [1, 2]]`, in any order and direction; repeated ones count once. Fails, and is
-//! refused, where an edge leads to nobody or from a node to itself, and where the list is empty.
+//! `edges = [[0, 1], [1, 2]]`, in any order and direction; repeated ones count once. Or
+//! `file = "graph.txt"`, a text file beside the experiment's with `0 1` or `0, 1` on each line and
+//! comments behind `#`; a run records its edges, not its name. Fails, and is refused, where an edge leads to nobody or from a node to itself, and where the list is empty.
 //! Whether the graph holds together is for the run to ask.
 //!
 //! Reference: a convention of experiments, for graphs that were measured or drawn elsewhere.
@@ -33,13 +34,20 @@ pub(super) static ENTRY: Entry<dyn Topology, Claims> = Entry {
 struct Edges {
     /// The two ends of each edge, nodes counted from 0.
     edges: Vec<(u32, u32)>,
+    /// A file that they are read from, in place of `edges`; relative to the experiment's folder.
+    #[serde(skip_serializing)]
+    file: Option<String>,
 }
 
 impl Topology for Edges {
     fn graph(&self, nodes: usize, _rng: &mut dyn Rng) -> Result<Graph, ConfigError> {
+        if let Some(file) = &self.file {
+            let error = ConfigError::new(format!("the edges of `{file}` were not read"));
+            return Err(error.help("files are read for experiments and `analyse topology`"));
+        }
         if self.edges.is_empty() {
             return Err(ConfigError::new("topology edges has no edges")
-                .help("write edges = [[0, 1], [1, 2]]"));
+                .help("write edges = [[0, 1], [1, 2]], or file = \"graph.txt\""));
         }
         Graph::from_edges(nodes, self.edges.iter().copied()).map_err(refused)
     }

@@ -1,5 +1,7 @@
 //! `byzlab analyse topology`: how fast a graph mixes, how many liars it bears, where it is weak.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::json;
 
@@ -8,6 +10,7 @@ use crate::catalog::Member;
 use crate::cli::list::wrap;
 use crate::cli::settings::{Setting, choose};
 use crate::cli::usage::Usage;
+use crate::experiment::edges;
 use crate::graph::Graph;
 use crate::node::NodeId;
 use crate::seed::{Purpose, run_stream};
@@ -60,11 +63,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn drawn(arguments: &Arguments) -> Result<(Member<dyn topologies::Topology>, Graph), Usage> {
     let entry = topologies::CATALOG.find(&arguments.name)?;
-    let choices = choose(&[(entry.name, (entry.parameters)())], &arguments.settings)?;
+    let settings: Result<Vec<Setting>, Usage> = arguments.settings.iter().map(with_file).collect();
+    let choices = choose(&[(entry.name, (entry.parameters)())], &settings?)?;
     let member = topologies::CATALOG.build(&choices[0])?;
     let mut rng = run_stream(arguments.seed, Purpose::Topology);
     let graph = member.value.graph(arguments.nodes as usize, &mut rng)?;
     Ok((member, graph))
+}
+
+/// The setting, or the edges of the file that it names.
+fn with_file(setting: &Setting) -> Result<Setting, Usage> {
+    let Some(file) = setting.text_of("file") else { return Ok(setting.clone()) };
+    let edges = edges::read(Path::new(file))?.into_iter();
+    let ends = |(from, to)| toml::Value::from(vec![i64::from(from), i64::from(to)]);
+    Ok(Setting::new("edges", edges.map(ends).collect::<Vec<_>>().into()))
 }
 
 /// `small_world (beta 0.1, k 4), seed 1`; the seed only where it matters.
