@@ -1,5 +1,5 @@
-//! A listening coordinator among hostile peers: it survives them, the honest get their run, and
-//! every offence is counted against whoever committed it.
+//! A listening coordinator among hostile peers, and peers among strangers: they survive them, the
+//! honest get their run, and every offence is counted against whoever committed it.
 //!
 //! The coordinator and the honest workers are processes of the real program. The hostile peer is
 //! a client of its own that has the secret of one identity, or none.
@@ -10,6 +10,8 @@
     reason = "these tests are about processes and sockets, and their helpers may fail as tests do"
 )]
 
+mod support;
+
 mod hostile {
     mod admission;
     mod client;
@@ -18,6 +20,7 @@ mod hostile {
     mod frames;
     mod impostors;
     mod lab;
+    mod neighbours;
     mod silence;
     mod strangers;
 }

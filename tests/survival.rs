@@ -12,10 +12,15 @@ mod support;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use byzlab::ledger::file::{self, FILE_NAME};
+use byzlab::node::NodeId;
 use support::{Lab, RunFiles, is_alive, signal, wait_for};
 
 /// Rounds of a run, enough to be killed in the middle of.
 const ROUNDS: usize = 400;
+
+/// Rounds of a committee, whose dead member has its turn to propose in every seventh.
+const ROUNDS_OF_COMMITTEE: u32 = 40;
 
 fn config(system: &str) -> String {
     format!(
@@ -129,6 +134,60 @@ replicas = 4
     // One replica is left, and nobody believes a single one.
     assert!(summary["skipped"].as_u64().unwrap() > 100, "{summary}");
     assert!(summary["availability"].as_f64().unwrap() < 0.9, "{summary}");
+}
+
+/// Kills member 3 of a committee of seven, and says whether that was in the middle of a vote: the
+/// block of a round lists its update, and it never came to that round's end.
+fn kill_a_member(lab: &Lab, out: &str, after: usize) -> (RunFiles, bool) {
+    let running = lab.start(out, lab.run(out, &[&ALONE[..], &["--rerun"]].concat()));
+    let run = lab.only_run(out);
+    run.wait_for_rounds(after);
+    let processes = run.wait_for_processes(7);
+    signal("KILL", processes[&3]);
+    let ended = running.end();
+    assert!(ended.status.success(), "{}", ended.errors);
+    let rounds = run.column("nodes.csv", "round");
+    let nodes = run.column("nodes.csv", "node");
+    let digests = run.column("nodes.csv", "model_digest");
+    let settled = (0..rounds.len()).filter(|row| nodes[*row] == "3" && !digests[*row].is_empty());
+    let last = settled.map(|row| rounds[row].parse::<u32>().unwrap()).max().unwrap();
+    let text = std::fs::read(run.path.join(FILE_NAME)).unwrap();
+    let mut listed = 0;
+    let chain = file::read(&text[..], |entry, _| {
+        if entry.block.list.iter().any(|listed| listed.sender == NodeId(3)) {
+            listed = entry.block.round.0;
+        }
+    });
+    assert_eq!(chain.unwrap().height().0, ROUNDS_OF_COMMITTEE, "a round has no block");
+    (run, listed > last)
+}
+
+#[test]
+fn a_committee_member_in_the_middle_of_a_vote() {
+    let system = "
+[system.committee]
+workers = 7
+size = 7
+timeout = 300
+";
+    let text = config(system)
+        .replace(&format!("rounds = {ROUNDS}"), &format!("rounds = {ROUNDS_OF_COMMITTEE}"))
+        .replace("every = 50", "every = 1");
+    let lab = Lab::new(&text);
+    // When the vote is on cannot be seen from outside, so it is killed at other times until it was.
+    let tries = (0..8).map(|attempt| kill_a_member(&lab, &format!("try{attempt}"), 5 + attempt));
+    let mut hit = tries.filter(|(_, in_the_middle)| *in_the_middle);
+    let (run, _) = hit.next().expect("none of eight kills fell into a vote");
+    // The other six are enough: every round has its block, and they end with one model.
+    assert_eq!(run.summary()["skipped"], 0);
+    assert_eq!(run.rounds_written(), ROUNDS_OF_COMMITTEE as usize);
+    let rounds = run.column("nodes.csv", "round");
+    let digests = run.column("nodes.csv", "model_digest");
+    let last = (0..rounds.len()).filter(|row| rounds[*row] == ROUNDS_OF_COMMITTEE.to_string());
+    let held: Vec<&String> = last.map(|row| &digests[row]).filter(|it| !it.is_empty()).collect();
+    assert_eq!(held.len(), 6);
+    assert!(held.iter().all(|digest| *digest == held[0]), "{held:?}");
+    assert!(page("committee").contains("f + 1 members of one committee stop the round"));
 }
 
 #[test]

@@ -59,10 +59,15 @@ impl Socket {
 
     /// Opens a conversation, with nothing said in it yet.
     pub(super) fn call(address: SocketAddr) -> Self {
+        Self::call_path(address, "/byzlab.v1.Federation/Converse")
+    }
+
+    /// The same with another method of a service.
+    pub(super) fn call_path(address: SocketAddr, path: &str) -> Self {
         let mut socket = Self::connect(address);
         let mut bytes = PREFACE.to_vec();
         bytes.extend(frame(SETTINGS, 0, 0, &[]));
-        let headers = call("/byzlab.v1.Federation/Converse");
+        let headers = call(path);
         bytes.extend(frame(HEADERS, END_HEADERS, 1, &headers));
         assert!(socket.send(&bytes));
         socket
