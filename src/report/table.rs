@@ -4,6 +4,9 @@ use super::CellResult;
 use super::findings::findings;
 use super::grid::{Page, Seeds, pages};
 
+/// The widest line.
+const WIDTH: usize = 80;
+
 /// The tables of an experiment, each followed by what it shows.
 pub fn render(title: &str, results: &[CellResult]) -> String {
     let mut text = format!("{title}\n");
@@ -52,14 +55,39 @@ fn legend(pages: &[Page]) -> String {
     }
 }
 
+/// The columns of a page, side by side as far as 80 columns of text go, then below.
 fn render_page(page: &Page) -> String {
     let columns = columns(page);
     let row_width = page.rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut rest = columns.as_slice();
+    while !rest.is_empty() {
+        let (block, after) = rest.split_at(fitting(rest, row_width));
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&render_block(page, block, row_width));
+        rest = after;
+    }
+    text
+}
+
+/// How many columns stand side by side, one at least.
+fn fitting(columns: &[Column], row_width: usize) -> usize {
+    let mut width = 2 + row_width;
+    let fits = |column: &&Column| {
+        width += 2 + column.width;
+        width <= WIDTH
+    };
+    columns.iter().take_while(fits).count().max(1)
+}
+
+fn render_block(page: &Page, columns: &[Column], row_width: usize) -> String {
     let height = columns.iter().map(|column| column.head.len()).max().unwrap_or(1);
     let mut text = String::new();
     for line in 0..height {
         let mut row = format!("  {:row_width$}", "");
-        for column in &columns {
+        for column in columns {
             let above = height - column.head.len();
             let word = if line < above { "" } else { &column.head[line - above] };
             row.push_str(&format!("  {word:>width$}", width = column.width));
@@ -68,7 +96,7 @@ fn render_page(page: &Page) -> String {
     }
     for (row, name) in page.rows.iter().enumerate() {
         text.push_str(&format!("  {name:row_width$}"));
-        for column in &columns {
+        for column in columns {
             text.push_str(&format!("  {:>width$}", column.values[row], width = column.width));
         }
         text.push('\n');
@@ -112,8 +140,8 @@ impl Column {
     }
 }
 
-/// Breaks a name behind underscores and before parentheses, into lines of up to 8 characters
-/// where it can be broken.
+/// Breaks a name behind underscores and before parentheses and plus signs, into lines of up to 8
+/// characters where it can be broken.
 fn broken(name: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for piece in pieces(name) {
@@ -127,9 +155,26 @@ fn broken(name: &str) -> Vec<String> {
 
 /// The parts of a name between which a heading may break.
 fn pieces(name: &str) -> Vec<&str> {
-    let (word, parameters) = name.split_at(name.find('(').unwrap_or(name.len()));
-    let words = word.split_inclusive('_');
-    words.chain([parameters]).filter(|piece| !piece.is_empty()).collect()
+    let mut pieces = Vec::new();
+    let (mut start, mut depth) = (0, 0_usize);
+    for (place, letter) in name.char_indices() {
+        let end = match letter {
+            '(' | '+' if depth == 0 => place,
+            '_' if depth == 0 => place + 1,
+            _ => start,
+        };
+        if end > start {
+            pieces.push(&name[start..end]);
+            start = end;
+        }
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    pieces.push(&name[start..]);
+    pieces
 }
 
 fn number(share: Option<f64>) -> String {
@@ -202,5 +247,19 @@ mod tests {
         assert_eq!(broken("little_is_enough"), ["little_", "is_", "enough"]);
         assert_eq!(broken("none"), ["none"]);
         assert_eq!(broken("inner_product(epsilon=4)"), ["inner_", "product", "(epsilon=4)"]);
+        let both = ["product", "(a_b=4)", "+crash", "(from=10)"];
+        assert_eq!(broken("product(a_b=4)+crash(from=10)"), both);
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_stand_below() {
+        let attacks = (0..12).map(|attack| format!("attack_{attack}"));
+        let results: Vec<CellResult> =
+            attacks.map(|attack| result("iid", "mean", &attack, 0.5)).collect();
+        let text = render("many", &results);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("  mean")).collect();
+        assert_eq!(rows.len(), 2, "{text}");
+        assert_eq!(rows.join(" ").matches("50.0").count(), 15, "{text}");
     }
 }
