@@ -29,21 +29,21 @@ struct Pin {
 
 const PINS: &[Pin] = &[
     Pin {
-        version: 1,
+        version: 2,
         features: &["avx2", "fma"],
         name: "softmax",
         model: "beb57f4de51b75fd053b9e35ae195d32dd559a025a94b32798044756f486e3d2",
         rounds: "ce9be5c44bf9517750453cff64b42586677a284ce5781cfd383c840b1f0c91fa",
     },
     Pin {
-        version: 1,
+        version: 2,
         features: &["avx2", "fma"],
         name: "mlp",
         model: "d66f7b7c57b70114cc4e41c0d90a39c653532a28297945d30d87e7c34147be1e",
         rounds: "0116b0ba39f0722c993d8f8e4e098b6e16fe09d5e2c600ab758b0db402d73ada",
     },
     Pin {
-        version: 1,
+        version: 2,
         features: &["avx2", "fma"],
         name: "label_flip",
         model: "cf0bc13c5e18e5afd93bbb971d9fea4026d98bdc9487bd03824beeb552327498",

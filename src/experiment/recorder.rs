@@ -207,10 +207,11 @@ impl Recorder {
             self.folder.event(event)?;
             self.last = Some((standing.clone(), digest.clone()));
         }
-        let traffic = self.traffic.take(round);
+        let (traffic, edges) = self.traffic.take(round);
         let senders = senders(records);
         let row = self.round_row(round, records, standing.as_ref(), &traffic, &senders);
-        let row = RoundRow { model_digest: digest, skipped, timed_out, ..row };
+        let traffic_digest = edges.to_string();
+        let row = RoundRow { model_digest: digest, skipped, timed_out, traffic_digest, ..row };
         self.totals.completed += row.completed;
         self.totals.virtual_seconds += row.virtual_seconds;
         self.totals.bytes_total += row.bytes_total;
@@ -284,6 +285,7 @@ impl Recorder {
                 &self.plan.network,
                 &self.plan.slow,
             ),
+            traffic_digest: String::new(),
         }
     }
 

@@ -69,6 +69,8 @@ pub struct RoundRow {
     pub bytes_busiest: u64,
     /// How long the round takes on the configured network, in seconds; training takes none.
     pub virtual_seconds: f64,
+    /// A digest of the bytes along every edge.
+    pub traffic_digest: String,
 }
 
 /// One row of `nodes.csv`.

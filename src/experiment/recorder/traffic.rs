@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::node::{NodeId, Round};
+use crate::vector::Digest;
 
 /// Bytes that a node sent and was sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,15 +32,21 @@ impl Traffic {
         *count = if self.coordinated { bytes } else { *count + bytes };
     }
 
-    /// What each node sent and received in `round`, which is over.
-    pub(super) fn take(&mut self, round: Round) -> BTreeMap<NodeId, Bytes> {
+    /// What each node sent and received in `round`, which is over, and a digest of what went along
+    /// every edge: of sender, receiver and bytes, as little-endian numbers of 4, 4 and 8 bytes in
+    /// the order of the nodes.
+    pub(super) fn take(&mut self, round: Round) -> (BTreeMap<NodeId, Bytes>, Digest) {
         let later = self.rounds.split_off(&round.next());
         let counted = std::mem::replace(&mut self.rounds, later).remove(&round);
         let mut nodes: BTreeMap<NodeId, Bytes> = BTreeMap::new();
+        let mut edges = Vec::new();
         for ((from, to), bytes) in counted.into_iter().flatten() {
             nodes.entry(from).or_default().sent += bytes;
             nodes.entry(to).or_default().received += bytes;
+            edges.extend(from.0.to_le_bytes());
+            edges.extend(to.0.to_le_bytes());
+            edges.extend(bytes.to_le_bytes());
         }
-        nodes
+        (nodes, Digest::of_bytes(&edges))
     }
 }
