@@ -36,6 +36,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::formula::{Bounds, Formula, Known};
 use super::gossip::worker_of;
 use super::{Occasion, Setting, System, Takes, Wiring, checked_workers};
 use crate::aggregators::{AggregateError, Remembers};
@@ -207,6 +208,42 @@ impl Wiring for Members {
         self.0.ids().collect()
     }
 
+    fn formula(&self, _defence: &Defence, _byzantine: usize) -> Option<Formula> {
+        let (workers, size) = (self.0.workers, self.0.size);
+        let tolerated = (size - 1) / 3;
+        let quorum = 2 * tolerated + 1;
+        let (drawn, luck) = match size == workers {
+            true => (String::new(), String::new()),
+            false => {
+                let luck = ", which a draw may bring about with so few";
+                (
+                    format!(" on one committee of {size}, drawn from {workers} workers"),
+                    luck.to_owned(),
+                )
+            }
+        };
+        let stopping = tolerated + 1;
+        Some(Formula {
+            // So few are left that no draw has a quorum; with all on it that is the same number.
+            availability: Known::new(
+                Bounds::between(stopping, workers - quorum + 1),
+                format!("{stopping}{drawn} leave fewer than the {quorum} that a block takes{luck}"),
+            ),
+            // No draw has more honest members than are left.
+            integrity: Known::new(
+                Bounds::between(stopping, workers - (size - quorum)),
+                format!(
+                    "{stopping} may show each honest half another block, and {quorum} sign what \
+                     they like{drawn}{luck}"
+                ),
+            ),
+            confidentiality: Known::new(
+                Bounds::exactly(1),
+                "a member is sent the update of every worker",
+            ),
+        })
+    }
+
     fn steps(&self) -> u32 {
         // Shares, claims, word that nothing is missing, proposal, prevotes, precommits, block.
         7
@@ -300,6 +337,21 @@ mod tests {
         ) -> Result<Aggregate, AggregateError> {
             Err(AggregateError::Empty { rule: "remembering" })
         }
+    }
+
+    fn known(workers: usize, size: usize) -> [String; 2] {
+        let members = Members(Committee { workers, size, ..Committee::default() });
+        let defence = Defence::Rule(Arc::new(Remembering(Remembers::Nothing)));
+        let formula = members.formula(&defence, 1).unwrap();
+        [formula.availability, formula.integrity].map(|known| known.parts.to_string())
+    }
+
+    #[test]
+    fn what_must_fall_is_counted_in_seats() {
+        // All seven sit: three stop it, five sign what they like.
+        assert_eq!(known(7, 7), ["3", "3..5"]);
+        // Four of ten are drawn: two are enough if both are, and with eight fallen no draw works.
+        assert_eq!(known(10, 4), ["2..8", "2..9"]);
     }
 
     #[test]
