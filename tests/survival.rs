@@ -119,6 +119,7 @@ replicas = 4
     let undisturbed = lab.only_run("undisturbed").summary();
     assert_eq!(run.summary()["final_digest"], undisturbed["final_digest"]);
     assert_eq!(run.summary()["skipped"], 0);
+    assert!(page("replicated").contains("k* = f + 1 crashes stop everybody"));
 }
 
 #[test]
@@ -204,6 +205,8 @@ regions = 3
     assert_eq!(holders(&run), 9);
     assert!(summary["disagreement"].as_f64().unwrap() > 0.0, "the regions have not gone apart");
     assert!(summary["final_accuracy"].as_f64().unwrap() > 0.5, "{summary}");
+    let promised = "Without bridges everybody learns on from their own region's data";
+    assert!(page("federated").contains(promised));
 }
 
 #[test]

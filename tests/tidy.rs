@@ -8,6 +8,7 @@
 )]
 
 mod tidy {
+    mod conventions;
     mod experiments;
     mod layers;
     mod readme;

@@ -11,7 +11,7 @@ use super::experiments::cells;
 use super::tree::{expect_none, read, root};
 
 /// Set to write the tables into the README in place of comparing them.
-const BLESS: &str = "BYZLAB_BLESS";
+pub(super) const BLESS: &str = "BYZLAB_BLESS";
 
 #[test]
 fn the_tables_are_the_catalogs() {
