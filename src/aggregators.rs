@@ -1,11 +1,16 @@
 //! Aggregation rules: many updates in, one out.
 
+mod comparative_gradient_elimination;
 mod geometric_median;
 mod krum;
 mod mean;
 mod median;
 mod multi_krum;
+mod nearest_to_own;
+mod nearest_values;
+mod phocas;
 mod scores;
+mod selection;
 mod trimmed_mean;
 
 use std::fmt::Debug;
@@ -25,9 +30,12 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &mean::ENTRY,
         &median::ENTRY,
         &trimmed_mean::ENTRY,
+        &phocas::ENTRY,
         &krum::ENTRY,
         &multi_krum::ENTRY,
         &geometric_median::ENTRY,
+        &comparative_gradient_elimination::ENTRY,
+        &nearest_to_own::ENTRY,
     ],
 };
 

@@ -1,6 +1,10 @@
 //! Pre-aggregators: updates in, updates out, before a rule; and the chain that ends in a rule.
 
+mod adaptive_clipping;
+mod bucketing;
+mod clipping;
 mod nearest_neighbour_mixing;
+mod rows;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,8 +15,15 @@ use crate::aggregators::{Aggregate, AggregateError, Aggregator, Context, Remembe
 use crate::catalog::Catalog;
 
 /// All pre-aggregators.
-pub static CATALOG: Catalog<dyn PreAggregator, Claims> =
-    Catalog { kind: "pre-aggregator", entries: &[&nearest_neighbour_mixing::ENTRY] };
+pub static CATALOG: Catalog<dyn PreAggregator, Claims> = Catalog {
+    kind: "pre-aggregator",
+    entries: &[
+        &clipping::ENTRY,
+        &adaptive_clipping::ENTRY,
+        &nearest_neighbour_mixing::ENTRY,
+        &bucketing::ENTRY,
+    ],
+};
 
 /// Transforms the updates of one round before a rule sees them.
 pub trait PreAggregator: Debug + Send + Sync {
@@ -115,5 +126,35 @@ impl Aggregator for Chain {
         let result = self.rule.part.aggregate(prepared.view(), context);
         context.byzantine = declared;
         Ok(Aggregate { weights: None, ..result? })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::memory::Memory;
+    use crate::node::{NodeId, Round};
+    use crate::seed::{Purpose, run_stream};
+
+    /// Runs a pre-aggregator on rows of senders 0, 1, … with a fresh memory.
+    pub(crate) fn transform_with(
+        part: &dyn PreAggregator,
+        updates: Array2<f32>,
+        byzantine: usize,
+    ) -> Result<Array2<f32>, AggregateError> {
+        let senders: Vec<NodeId> = (0..updates.nrows() as u32).map(NodeId).collect();
+        let mut context = Context {
+            round: Round(1),
+            rounds_total: 1,
+            byzantine,
+            senders: &senders,
+            samples: None,
+            previous: None,
+            trusted: None,
+            head: None,
+            memory: &mut Memory::default(),
+            rng: &mut run_stream(1, Purpose::Aggregation),
+        };
+        part.transform(updates, &mut context)
     }
 }

@@ -47,16 +47,16 @@ pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
 /// Parameters of the median.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Median {
+pub(super) struct Median {
     /// What an even number of rows yields: the `midpoint` of the two middle values (default),
     /// the `lower` or the `upper` of them.
-    middle: Middle,
+    pub(super) middle: Middle,
 }
 
 /// Which value is in the middle of an even number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Middle {
+pub(super) enum Middle {
     /// Halfway between the two middle values.
     #[default]
     Midpoint,
