@@ -1,6 +1,10 @@
 //! Aggregation rules: many updates in, one out.
 
+mod clipped_clustering;
 mod comparative_gradient_elimination;
+mod flame;
+mod fltrust;
+mod foolsgold;
 mod geometric_median;
 mod krum;
 mod mean;
@@ -8,9 +12,12 @@ mod median;
 mod multi_krum;
 mod nearest_to_own;
 mod nearest_values;
+mod norm_bound;
 mod phocas;
+mod robust_learning_rate;
 mod scores;
 mod selection;
+mod sign_majority;
 mod trimmed_mean;
 
 use std::fmt::Debug;
@@ -36,6 +43,13 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &geometric_median::ENTRY,
         &comparative_gradient_elimination::ENTRY,
         &nearest_to_own::ENTRY,
+        &norm_bound::ENTRY,
+        &sign_majority::ENTRY,
+        &robust_learning_rate::ENTRY,
+        &clipped_clustering::ENTRY,
+        &flame::ENTRY,
+        &foolsgold::ENTRY,
+        &fltrust::ENTRY,
     ],
 };
 
@@ -55,6 +69,17 @@ pub trait Aggregator: Debug + Send + Sync {
         Remembers::Nothing
     }
 
+    /// Whether it needs an update computed on trusted data.
+    fn needs_trusted(&self) -> bool {
+        false
+    }
+
+    /// Whether rows are scaled before they are averaged; then the weights of its aggregates are
+    /// shares of the scaled rows.
+    fn rescales(&self) -> bool {
+        false
+    }
+
     /// Combines `updates`, one per row in ascending sender order, shape `[n, d]`.
     ///
     /// Refuses what [`admits`](Aggregator::admits) refuses.
@@ -70,7 +95,8 @@ pub trait Aggregator: Debug + Send + Sync {
 pub struct Aggregate {
     /// The combined update, length `d`.
     pub vector: Array1<f32>,
-    /// The share of each row in it, where the rule decides per row; they sum to 1.
+    /// The share of each row in it, where the rule decides per row; they sum to 1. Of a rule that
+    /// [rescales](Aggregator::rescales) rows, the share of each scaled row.
     pub weights: Option<Array1<f32>>,
 }
 
@@ -133,7 +159,9 @@ pub struct Claims {
     /// The largest `f` that the rule, with its defaults, tolerates among `n` rows; `None` if it
     /// does not even work with none.
     pub tolerates: fn(usize) -> Option<usize>,
-    /// Whether the aggregate stays near the honest rows whatever `f` liars send.
+    /// Whether the aggregate stays near the honest rows whatever `f` liars send. A rule that
+    /// tolerates liars and is not robust bounds what one of them can do, however large it is, and
+    /// promises no more.
     pub robust: bool,
     /// What it keeps between rounds.
     pub remembers: Remembers,

@@ -9,5 +9,9 @@
 )]
 
 pub mod columns;
+pub mod cosines;
 pub mod distances;
+pub mod linkage;
+pub mod mean_shift;
 pub mod means;
+pub mod row_norms;

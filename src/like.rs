@@ -7,7 +7,11 @@
 //!
 //! Only conventions that were compared with outputs of the library itself have an entry.
 
+mod authors;
+mod blades_legacy;
 mod byzfl;
+mod crypto_ku;
+mod fedlib;
 mod flower;
 mod samples;
 
@@ -24,7 +28,14 @@ use crate::preaggregators::{self, Chain, Link, PreAggregator};
 pub use samples::Samples;
 
 /// The tables of all libraries.
-static LIBRARIES: [&[Entry]; 2] = [byzfl::ENTRIES, flower::ENTRIES];
+static LIBRARIES: [&[Entry]; 6] = [
+    byzfl::ENTRIES,
+    flower::ENTRIES,
+    fedlib::ENTRIES,
+    blades_legacy::ENTRIES,
+    crypto_ku::ENTRIES,
+    authors::ENTRIES,
+];
 
 /// One name of another library.
 pub struct Entry {

@@ -108,6 +108,14 @@ impl Aggregator for Chain {
         self.rule.part.remembers()
     }
 
+    fn needs_trusted(&self) -> bool {
+        self.rule.part.needs_trusted()
+    }
+
+    fn rescales(&self) -> bool {
+        self.rule.part.rescales()
+    }
+
     /// Weights are dropped behind a pre-aggregator: its rows are no longer anybody's.
     fn aggregate(
         &self,
