@@ -124,11 +124,7 @@ impl Attack for LittleIsEnough {
         if self.formula {
             largest_shift(participants, corrupted)?;
         }
-        let (needed, got) = (2, knowledge.updates_known(participants, corrupted));
-        if got < needed {
-            return Err(AttackError::TooFewKnown { attack: ENTRY.name, needed, got });
-        }
-        Ok(())
+        knowledge.require(ENTRY.name, 2, participants, corrupted)
     }
 
     fn craft(

@@ -18,7 +18,7 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::moments::means;
+use super::opposite::opposite;
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View, finite};
 use crate::catalog::Entry;
 use crate::memory::Memory;
@@ -68,9 +68,7 @@ impl Attack for SignFlip {
         _memory: &mut Memory,
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
-        let means = means(ENTRY.name, view.known())?;
-        let vector = means.into_iter().map(|mean| (-self.factor * mean) as f32).collect();
-        Ok(Crafted::same(&vector, view.identities.len()))
+        opposite(ENTRY.name, view, self.factor)
     }
 }
 

@@ -102,6 +102,7 @@ fn craft(
         identities: &identities,
         own: ArrayView2::from_shape((0, honest.ncols()), &[]).expect("no rows, no elements"),
         honest: Some(honest),
+        senders: &[],
         participants: honest.nrows() + corrupted,
         corrupted,
         defence: None,
