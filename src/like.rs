@@ -7,6 +7,7 @@
 //!
 //! Only conventions that were compared with outputs of the library itself have an entry.
 
+mod attacks;
 mod byzfl;
 mod flower;
 mod samples;
@@ -17,7 +18,7 @@ use schemars::Schema;
 use serde::de::DeserializeOwned;
 
 use crate::aggregators::{self, Aggregator};
-use crate::attacks::{self, Attack};
+use crate::attacks::{Attack, CATALOG as ATTACKS};
 use crate::catalog::{Catalog, Choice, ConfigError, Member, Parameters, did_you_mean};
 use crate::preaggregators::{self, Chain, Link, PreAggregator};
 
@@ -140,7 +141,7 @@ impl Resolved {
 
 /// All entries, library by library.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    LIBRARIES.iter().copied().flatten()
+    LIBRARIES.iter().chain(&attacks::LIBRARIES).copied().flatten()
 }
 
 /// The entry called `name`.
@@ -194,7 +195,7 @@ pub fn attack(choice: &Choice) -> Result<Member<dyn Attack>, ConfigError> {
     if entry.kind != Kind::Attack {
         return Err(entry.misplaced(choice, "attack"));
     }
-    Ok(entry.part(&attacks::CATALOG, choice, None)?.0.member)
+    Ok(entry.part(&ATTACKS, choice, None)?.0.member)
 }
 
 impl Entry {

@@ -128,6 +128,8 @@ impl FangTrimmedMean {
                     )
                 })
                 .collect(),
+            // Of one row alone, the population's deviation is 0.
+            Range::Deviations if rows.nrows() == 1 && !self.sample => vec![(0.0, 0.0); means.len()],
             Range::Deviations => deviations(ENTRY.name, rows, &means, usize::from(self.sample))?
                 .into_iter()
                 .map(|deviation| (deviation, deviation))
@@ -180,7 +182,7 @@ impl Attack for FangTrimmedMean {
         participants: usize,
         corrupted: usize,
     ) -> Result<(), AttackError> {
-        let needed = if self.range == Range::Deviations { 2 } else { 1 };
+        let needed = if self.range == Range::Deviations && self.sample { 2 } else { 1 };
         knowledge.require(ENTRY.name, needed, participants, corrupted)
     }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::moments::means;
 use super::nested::nested;
 use super::plain::plain;
-use super::{Attack, AttackError, Claims, Crafted, Knowledge, View, finite};
+use super::{Attack, AttackError, Claims, Crafted, Knowledge, View};
 use crate::catalog::{ConfigError, Entry, Nested};
 use crate::memory::Memory;
 
@@ -45,6 +45,10 @@ pub(super) static ENTRY: Entry<dyn Attack, Claims> = Entry {
 struct Parameters {
     /// The share of coordinates that are left alone, 0 to 1; default 0.05.
     top: f64,
+    /// The share of coordinates that may be changed, in place of `top`: `floor(keep · d)` of them,
+    /// and all others are left alone. Default: what `top` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep: Option<f64>,
     /// By what coordinates are judged: the last movement of the `global` model (default), or the
     /// mean of the updates that are `known`.
     reference: Reference,
@@ -55,7 +59,7 @@ struct Parameters {
 
 impl Default for Parameters {
     fn default() -> Self {
-        Parameters { top: 0.05, reference: Reference::Global, attack: None }
+        Parameters { top: 0.05, keep: None, reference: Reference::Global, attack: None }
     }
 }
 
@@ -73,18 +77,20 @@ enum Reference {
 #[derive(Debug)]
 struct Neurotoxin {
     top: f64,
+    keep: Option<f64>,
     reference: Reference,
     inner: Option<Arc<dyn Attack>>,
 }
 
 impl Parameters {
     fn make(self) -> Result<Neurotoxin, ConfigError> {
-        finite("top", self.top)?;
-        if !(0.0..=1.0).contains(&self.top) {
-            return Err(ConfigError::new(format!("`top` must be 0 to 1, got {}", self.top)));
+        for (field, share) in [("top", Some(self.top)), ("keep", self.keep)] {
+            if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+                return Err(ConfigError::new(format!("`{field}` must be 0 to 1, got {share}")));
+            }
         }
         let inner = self.attack.as_ref().map(nested).transpose()?;
-        Ok(Neurotoxin { top: self.top, reference: self.reference, inner })
+        Ok(Neurotoxin { top: self.top, keep: self.keep, reference: self.reference, inner })
     }
 }
 
@@ -92,6 +98,13 @@ impl Parameters {
 const MODEL: &str = "neurotoxin.model";
 
 impl Neurotoxin {
+    /// How many of so many coordinates are left alone.
+    fn masked(&self, columns: usize) -> usize {
+        // A hair more, since 0.29 of 100 is 28.999… in binary.
+        let share = |share: f64| (share * columns as f64 + 1e-9).floor() as usize;
+        self.keep.map_or_else(|| share(self.top), |keep| columns - share(keep).min(columns))
+    }
+
     /// What coordinates are judged by; `None` before there is any.
     fn judged(
         &self,
@@ -167,8 +180,7 @@ impl Attack for Neurotoxin {
             },
         };
         if let Some(judged) = judged {
-            // A hair more, since 0.29 of 100 is 28.999… in binary.
-            let count = (self.top * judged.len() as f64 + 1e-9).floor() as usize;
+            let count = self.masked(judged.len());
             for column in largest(&judged, count) {
                 rows.column_mut(column).fill(0.0);
             }

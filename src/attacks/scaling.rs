@@ -48,6 +48,9 @@ struct Scaling {
     /// What an update is multiplied by. Default: participants over corrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
     factor: Option<f64>,
+    /// Whether the default factor is the number of participants, as if nobody else were corrupted;
+    /// default no.
+    alone: bool,
     /// The largest Euclidean norm that is sent, above 0. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     clip: Option<f64>,
@@ -80,7 +83,8 @@ impl Attack for Scaling {
         _memory: &mut Memory,
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
-        let share = view.participants as f64 / view.corrupted.max(1) as f64;
+        let liars = if self.alone { 1 } else { view.corrupted.max(1) };
+        let share = view.participants as f64 / liars as f64;
         let factor = self.factor.unwrap_or(share);
         let mut rows = plain(ENTRY.name, view)?;
         for mut row in rows.rows_mut() {
@@ -106,17 +110,19 @@ mod tests {
         let own = array![[1.0, -2.0], [0.5, 0.0]];
         let sent = craft_alone(&Scaling::default(), &own).unwrap();
         assert_eq!(sent, array![[5.0, -10.0], [2.5, 0.0]]);
+        let alone = Scaling { alone: true, ..Scaling::default() };
+        assert_eq!(craft_alone(&alone, &own).unwrap(), array![[10.0, -20.0], [5.0, 0.0]]);
     }
 
     #[test]
     fn the_length_is_bounded() {
-        let attack = Scaling { factor: Some(10.0), clip: Some(5.0) };
+        let attack = Scaling { factor: Some(10.0), clip: Some(5.0), alone: false };
         assert_eq!(craft_alone(&attack, &array![[3.0, 4.0]]).unwrap(), array![[3.0, 4.0]]);
     }
 
     #[test]
     fn without_an_update_of_its_own_it_scales_the_mean() {
-        let attack = Scaling { factor: Some(2.0), clip: None };
+        let attack = Scaling { factor: Some(2.0), ..Scaling::default() };
         let sent = craft_omniscient(&attack, &array![[1.0], [3.0]], 1).unwrap();
         assert_eq!(sent, array![[4.0]]);
     }
