@@ -1,20 +1,44 @@
 //! Model poisoning: what corrupted identities send in place of an honest update.
 
+mod adaptive;
 mod dissensus;
 mod drag;
 mod echo;
+mod fang_krum;
+mod fang_trimmed_mean;
+mod free_rider;
 mod gaussian;
+mod infinity;
 mod inner_product;
 mod isolation;
+mod line_search;
 mod little_is_enough;
+mod mimic;
+mod min_max;
+mod min_sum;
 mod moments;
+mod nan;
 mod neighbourhood;
+mod nested;
+mod neurotoxin;
+mod on_off;
+mod opposite;
+mod optimised_inner_product;
+mod optimised_little_is_enough;
+mod outcome;
 #[cfg(test)]
 mod peers;
+mod perturbation;
+mod plain;
+mod scaling;
 mod sign_flip;
+mod slow_drift;
 mod spectral;
 mod state_override;
 mod target;
+#[cfg(test)]
+pub(crate) mod tests;
+mod zero;
 
 use std::fmt::Debug;
 
@@ -34,8 +58,24 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
     entries: &[
         &sign_flip::ENTRY,
         &inner_product::ENTRY,
+        &optimised_inner_product::ENTRY,
         &little_is_enough::ENTRY,
+        &optimised_little_is_enough::ENTRY,
+        &min_max::ENTRY,
+        &min_sum::ENTRY,
+        &fang_krum::ENTRY,
+        &fang_trimmed_mean::ENTRY,
+        &mimic::ENTRY,
+        &adaptive::ENTRY,
         &gaussian::ENTRY,
+        &zero::ENTRY,
+        &infinity::ENTRY,
+        &nan::ENTRY,
+        &free_rider::ENTRY,
+        &scaling::ENTRY,
+        &neurotoxin::ENTRY,
+        &on_off::ENTRY,
+        &slow_drift::ENTRY,
         &dissensus::ENTRY,
         &spectral::ENTRY,
         &state_override::ENTRY,
@@ -105,6 +145,18 @@ impl Knowledge {
             _ => participants.saturating_sub(corrupted),
         }
     }
+
+    /// Refuses an attack that needs more known updates than there are when nobody is missing.
+    fn require(
+        self,
+        attack: &'static str,
+        needed: usize,
+        participants: usize,
+        corrupted: usize,
+    ) -> Result<(), AttackError> {
+        let got = self.updates_known(participants, corrupted);
+        if got < needed { Err(AttackError::TooFewKnown { attack, needed, got }) } else { Ok(()) }
+    }
 }
 
 /// The rule of the other side, lent to an attacker that knows it.
@@ -127,6 +179,8 @@ pub struct View<'a> {
     pub own: ArrayView2<'a, f32>,
     /// The honest updates of the round in sender order, for the omniscient.
     pub honest: Option<ArrayView2<'a, f32>>,
+    /// Who sent these, in the order of the rows; empty where that is not known.
+    pub senders: &'a [NodeId],
     /// How many take part, honest and corrupted, `n`.
     pub participants: usize,
     /// How many of them are corrupted, `m`.
@@ -173,6 +227,11 @@ impl View<'_> {
     /// reads them, else what its own identities would have sent.
     pub fn known(&self) -> ArrayView2<'_, f32> {
         self.honest.unwrap_or(self.own)
+    }
+
+    /// The name under which an attack remembers something: one for each peer that is lied to.
+    fn memory_of(&self, name: &str) -> String {
+        self.victim.map_or_else(|| name.to_owned(), |victim| format!("{name}.{}", victim.node))
     }
 }
 
@@ -271,208 +330,4 @@ fn finite(parameter: &str, value: f64) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(ConfigError::new(format!("`{parameter}` must be a finite number, got {value}")))
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use std::sync::Arc;
-
-    use ndarray::Axis;
-
-    use super::peers::Peers;
-    use super::*;
-    use crate::catalog::{Choice, Entry};
-    use crate::seed::{Purpose, run_stream};
-    use crate::vector::squared_distance;
-
-    /// What `corrupted` identities send that read these honest updates.
-    pub(crate) fn craft_omniscient(
-        attack: &dyn Attack,
-        honest: &Array2<f32>,
-        corrupted: usize,
-    ) -> Result<Array2<f32>, AttackError> {
-        let own = Array2::zeros((0, honest.ncols()));
-        let participants = honest.nrows() + corrupted;
-        craft(attack, &own, Some(honest.view()), participants, corrupted)
-    }
-
-    /// What identities send that know only their own would-be updates, one row each, in a system
-    /// of 10.
-    pub(crate) fn craft_alone(
-        attack: &dyn Attack,
-        own: &Array2<f32>,
-    ) -> Result<Array2<f32>, AttackError> {
-        craft(attack, own, None, 10, own.nrows())
-    }
-
-    fn craft(
-        attack: &dyn Attack,
-        own: &Array2<f32>,
-        honest: Option<ArrayView2<'_, f32>>,
-        participants: usize,
-        corrupted: usize,
-    ) -> Result<Array2<f32>, AttackError> {
-        let identities: Vec<NodeId> = (0..corrupted as u32).map(NodeId).collect();
-        let global = Array1::zeros(own.ncols());
-        let view = View {
-            round: Round(1),
-            global: global.view(),
-            identities: &identities,
-            own: own.view(),
-            honest,
-            participants,
-            corrupted,
-            defence: None,
-            victim: None,
-        };
-        let mut rng = run_stream(1, Purpose::Attack);
-        match attack.craft(&view, &mut Memory::default(), &mut rng)? {
-            Crafted::PerNode(rows) => Ok(rows),
-            Crafted::Silence => panic!("expected one row per identity, got silence"),
-        }
-    }
-
-    type Row = &'static Entry<dyn Attack, Claims>;
-
-    /// All members that speak to one peer at a time, or all others, with their defaults.
-    fn members(directed: bool) -> Vec<(Row, Arc<dyn Attack>)> {
-        let built = CATALOG
-            .entries
-            .iter()
-            .map(|&entry| (entry, CATALOG.build_default(entry.name).unwrap().value));
-        built.filter(|(_, attack)| attack.directed() == directed).collect()
-    }
-
-    #[test]
-    fn every_member_answers_with_one_row_per_identity_and_stays_total() {
-        let honest = Array2::from_shape_fn((4, 3), |(row, column)| (row * 3 + column) as f32);
-        for (entry, attack) in members(false) {
-            let sent = craft_omniscient(&*attack, &honest, 2).unwrap();
-            assert_eq!(sent.dim(), (2, 3), "{}", entry.name);
-            let broken = Array2::from_elem((4, 3), f32::NAN);
-            assert!(craft_omniscient(&*attack, &broken, 2).is_ok(), "{}", entry.name);
-            assert!(!attack.uses_own(Knowledge::Omniscient), "{}", entry.name);
-        }
-    }
-
-    /// Two rings of four, joined by one edge, with two liars for each peer.
-    fn two_rings(models: Array2<f32>) -> Peers {
-        let ring = |first: u32| (0..4).map(move |at| (first + at, first + (at + 1) % 4));
-        let edges: Vec<(u32, u32)> = ring(0).chain(ring(4)).chain([(3, 4)]).collect();
-        Peers::new(&edges, models, 2)
-    }
-
-    #[test]
-    fn members_that_speak_to_a_peer_answer_each_and_need_one() {
-        let models = Array2::from_shape_fn((8, 3), |(row, column)| (row * row + column) as f32);
-        let peers = two_rings(models.clone());
-        for (entry, attack) in members(true) {
-            assert!(!attack.uses_own(Knowledge::OwnData), "{}", entry.name);
-            for node in 0..8 {
-                let sent = peers.craft(&*attack, node, None).unwrap();
-                assert_eq!(sent.dim(), (2, 3), "{}", entry.name);
-                assert_eq!(sent.row(0), sent.row(1), "{}", entry.name);
-                assert_eq!(sent, peers.craft(&*attack, node, None).unwrap(), "{}", entry.name);
-            }
-            let alone = craft_omniscient(&*attack, &models, 2);
-            assert_eq!(alone, Err(AttackError::NoVictim { attack: entry.name }));
-        }
-    }
-
-    #[test]
-    fn members_that_speak_to_a_peer_stay_total() {
-        let strange = [f32::MAX, f32::MIN, 1e30, -1e30, 1e-45, -0.0, 0.0, f32::MIN_POSITIVE];
-        let huge = |(row, column): (usize, usize)| strange[(row * 5 + column * 3) % 8];
-        for models in [Array2::from_shape_fn((8, 5), huge), Array2::zeros((8, 5))] {
-            let peers = two_rings(models);
-            for (entry, attack) in members(true) {
-                for node in 0..8 {
-                    let sent = peers.craft(&*attack, node, None).unwrap();
-                    assert!(sent.iter().all(|x| x.is_finite()), "{} {node}: {sent}", entry.name);
-                }
-            }
-        }
-        for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let peers = two_rings(Array2::from_elem((8, 5), broken));
-            let empty = two_rings(Array2::zeros((8, 0)));
-            for (entry, attack) in members(true) {
-                assert!(peers.craft(&*attack, 3, None).is_ok(), "{} {broken}", entry.name);
-                assert_eq!(empty.craft(&*attack, 3, None).unwrap().dim(), (2, 0));
-            }
-        }
-    }
-
-    /// Whether the sent rows move the mean of what the victim has, and whether each lies no
-    /// further from the victim than its furthest honest neighbour: peers measure from themselves.
-    fn moves_and_stays(peers: &Peers, attack: &dyn Attack, node: u32) -> (bool, bool) {
-        let sent = peers.craft(attack, node, None).unwrap();
-        peers.with_view(node, None, |view| {
-            let honest = view.honest.unwrap();
-            let mean = honest.mean_axis(Axis(0)).unwrap();
-            let moved = sent.mean_axis(Axis(0)).unwrap() - mean;
-            let victim = view.victim.unwrap();
-            let away = |row: ArrayView1<'_, f32>| {
-                squared_distance(&row.to_vec(), &victim.model.to_vec()).sqrt()
-            };
-            let furthest = victim.models.rows().into_iter().map(away).fold(0.0, f64::max);
-            let inside = sent.rows().into_iter().all(|row| away(row) <= furthest * 1.000_001);
-            (moved.iter().any(|moved| moved.abs() > 0.01), inside)
-        })
-    }
-
-    #[test]
-    fn claims_of_members_that_speak_to_a_peer_hold_with_the_defaults() {
-        let world = |row: usize| if row < 4 { -10.0 } else { 10.0 };
-        let place =
-            |(row, column): (usize, usize)| world(row) + ((row * 7 + column * 3) % 5) as f32 * 0.7;
-        // Where liars weigh less than the honest, what they have to say lies further out.
-        let two = two_rings(Array2::from_shape_fn((8, 4), place));
-        let one = Peers { liars: 1, ..two_rings(two.models.clone()) };
-        for (entry, attack) in members(true) {
-            let found = (0..8).map(|node| (&one, node)).chain((0..8).map(|node| (&two, node)));
-            let found: Vec<(bool, bool)> =
-                found.map(|(peers, node)| moves_and_stays(peers, &*attack, node)).collect();
-            let moves = found.iter().any(|&(moves, _)| moves);
-            let inside = found.iter().all(|&(_, inside)| inside);
-            assert_eq!(entry.claims.moves_mean, moves, "{}", entry.name);
-            assert_eq!(entry.claims.stays_inside, inside, "{}", entry.name);
-        }
-    }
-
-    #[test]
-    fn claims_hold_with_the_defaults() {
-        let honest =
-            Array2::from_shape_fn((6, 2), |(row, column)| 1.0 + row as f32 * 0.5 + column as f32);
-        for (entry, attack) in members(false) {
-            let sent = craft_omniscient(&*attack, &honest, 2).unwrap();
-            for column in 0..2 {
-                let honest = honest.column(column);
-                let sent = sent.column(column);
-                let mean = honest.mean().unwrap();
-                let all = (honest.sum() + sent.sum()) / 8.0;
-                assert_eq!(entry.claims.moves_mean, (all - mean).abs() > 0.01, "{}", entry.name);
-                let furthest = |values: &ndarray::ArrayView1<'_, f32>| {
-                    values.iter().map(|value| (value - mean).abs()).fold(0.0, f32::max)
-                };
-                // Evenly spaced rows reach 1.46 population deviations from their mean.
-                let inside = furthest(&sent) <= furthest(&honest) * 1.05;
-                assert_eq!(entry.claims.stays_inside, inside, "{}", entry.name);
-            }
-        }
-    }
-
-    #[test]
-    fn parameters_that_are_no_numbers_are_refused() {
-        for (name, field) in [
-            ("sign_flip", "factor"),
-            ("inner_product", "epsilon"),
-            ("gaussian", "mean"),
-            ("dissensus", "epsilon"),
-            ("spectral", "scale"),
-        ] {
-            let choice = Choice::with(name, &format!("{field} = nan")).unwrap();
-            let error = CATALOG.build(&choice).unwrap_err();
-            assert_eq!(error.message, format!("`{field}` must be a finite number, got NaN"));
-        }
-    }
 }

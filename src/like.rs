@@ -7,6 +7,7 @@
 //!
 //! Only conventions that were compared with outputs of the library itself have an entry.
 
+mod attacks;
 mod authors;
 mod blades_legacy;
 mod byzfl;
@@ -21,7 +22,7 @@ use schemars::Schema;
 use serde::de::DeserializeOwned;
 
 use crate::aggregators::{self, Aggregator};
-use crate::attacks::{self, Attack};
+use crate::attacks::{Attack, CATALOG as ATTACKS};
 use crate::catalog::{Catalog, Choice, ConfigError, Member, Parameters, did_you_mean};
 use crate::preaggregators::{self, Chain, Link, PreAggregator};
 
@@ -151,7 +152,7 @@ impl Resolved {
 
 /// All entries, library by library.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    LIBRARIES.iter().copied().flatten()
+    LIBRARIES.iter().chain(&attacks::LIBRARIES).copied().flatten()
 }
 
 /// The entry called `name`.
@@ -205,7 +206,7 @@ pub fn attack(choice: &Choice) -> Result<Member<dyn Attack>, ConfigError> {
     if entry.kind != Kind::Attack {
         return Err(entry.misplaced(choice, "attack"));
     }
-    Ok(entry.part(&attacks::CATALOG, choice, None)?.0.member)
+    Ok(entry.part(&ATTACKS, choice, None)?.0.member)
 }
 
 impl Entry {

@@ -1,6 +1,7 @@
 //! Metrics: what is measured on the test set.
 
 mod accuracy;
+mod attack_success_rate;
 mod loss;
 
 use std::fmt::Debug;
@@ -10,8 +11,10 @@ use ndarray::ArrayView2;
 use crate::catalog::Catalog;
 
 /// All metrics.
-pub static CATALOG: Catalog<dyn Metric> =
-    Catalog { kind: "metric", entries: &[&accuracy::ENTRY, &loss::ENTRY] };
+pub static CATALOG: Catalog<dyn Metric> = Catalog {
+    kind: "metric",
+    entries: &[&accuracy::ENTRY, &loss::ENTRY, &attack_success_rate::ENTRY],
+};
 
 /// One number about a model's answers.
 pub trait Metric: Debug + Send + Sync {
@@ -43,4 +46,9 @@ pub fn evaluate(facts: &Facts<'_>) -> Evaluation {
         accuracy: accuracy::Accuracy {}.measure(facts),
         loss: loss::Loss {}.measure(facts),
     }
+}
+
+/// The share of samples with a trigger that are taken for the class that the labels name.
+pub fn attack_success_rate(facts: &Facts<'_>) -> f64 {
+    attack_success_rate::AttackSuccessRate {}.measure(facts)
 }

@@ -45,6 +45,7 @@ fn send(name: &str, parameters: &BTreeMap<String, f64>, honest: &Array2<f32>) ->
         identities: &[NodeId(0)],
         own: own.view(),
         honest: Some(honest.view()),
+        senders: &[],
         participants: honest.nrows() + 1,
         corrupted: 1,
         defence: None,

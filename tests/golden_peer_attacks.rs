@@ -151,6 +151,7 @@ impl Peers {
             identities: &identities,
             own: ArrayView2::from_shape((0, self.models.ncols()), &[]).unwrap(),
             honest: Some(if asked.reads_everyone { self.models.view() } else { known.view() }),
+            senders: if asked.reads_everyone { &everyone } else { &near },
             participants: near.len() + self.b,
             corrupted: self.b,
             defence: asked.defence,

@@ -21,7 +21,7 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::moments::means;
+use super::opposite::opposite;
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View, finite};
 use crate::catalog::Entry;
 use crate::memory::Memory;
@@ -71,9 +71,7 @@ impl Attack for InnerProduct {
         _memory: &mut Memory,
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
-        let means = means(ENTRY.name, view.known())?;
-        let vector = means.into_iter().map(|mean| (-self.epsilon * mean) as f32).collect();
-        Ok(Crafted::same(&vector, view.identities.len()))
+        opposite(ENTRY.name, view, self.epsilon)
     }
 }
 

@@ -8,7 +8,8 @@
 //! enough honest supporters further out: `z = Φ⁻¹((n - m - s) / (n - m))`, `s = ⌊n/2 + 1⌋ - m`,
 //! for `m` corrupted among `n`. That value is 0 where `n` is even and `m = 2`, or `n` odd and
 //! `m = 1` (n = 10 with m = 2, for one), and negative where `n` is even and `m = 1`: the attack
-//! vanishes. It has no value once `m` exceeds `n / 2`. All three are refused, with the numbers.
+//! vanishes. It has no value once `m` exceeds `n / 2`. All three are refused, with the numbers,
+//! before a run begins; `insist = true` takes a 0 or less, as libraries do without a word.
 //!
 //! The defaults are those of the authors' code: minus, population, `z = 1.5`. ByzFL adds where
 //! the authors subtract, and takes the sample's deviation. The shift is far above what the
@@ -63,6 +64,9 @@ struct LittleIsEnough {
     sign: Sign,
     /// Whether the deviation is that of a sample (ByzFL's) or of the population (the authors').
     sample: bool,
+    /// Whether a formula's size of 0 or less is used all the same; by default it is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    insist: bool,
 }
 
 /// The direction of the shift.
@@ -77,7 +81,13 @@ enum Sign {
 
 impl Default for LittleIsEnough {
     fn default() -> Self {
-        LittleIsEnough { deviations: DEVIATIONS, formula: false, sign: Sign::Minus, sample: false }
+        LittleIsEnough {
+            deviations: DEVIATIONS,
+            formula: false,
+            sign: Sign::Minus,
+            sample: false,
+            insist: false,
+        }
     }
 }
 
@@ -92,10 +102,18 @@ impl LittleIsEnough {
         Ok(())
     }
 
+    /// The formula's shift, refused where it is not positive unless it is insisted on.
+    fn largest(&self, participants: usize, corrupted: usize) -> Result<f64, AttackError> {
+        match quantile(participants, corrupted) {
+            Some(z) if self.insist => Ok(z),
+            _ => largest_shift(participants, corrupted),
+        }
+    }
+
     /// The signed size of the shift, in standard deviations.
     fn shift(&self, view: &View<'_>) -> Result<f64, AttackError> {
         let size = if self.formula {
-            largest_shift(view.participants, view.corrupted)?
+            self.largest(view.participants, view.corrupted)?
         } else {
             self.deviations
         };
@@ -122,13 +140,9 @@ impl Attack for LittleIsEnough {
         corrupted: usize,
     ) -> Result<(), AttackError> {
         if self.formula {
-            largest_shift(participants, corrupted)?;
+            self.largest(participants, corrupted)?;
         }
-        let (needed, got) = (2, knowledge.updates_known(participants, corrupted));
-        if got < needed {
-            return Err(AttackError::TooFewKnown { attack: ENTRY.name, needed, got });
-        }
-        Ok(())
+        knowledge.require(ENTRY.name, 2, participants, corrupted)
     }
 
     fn craft(
@@ -159,15 +173,21 @@ fn largest_shift(participants: usize, corrupted: usize) -> Result<f64, AttackErr
         deviations: format!("{z:.3}"),
         reason,
     };
-    let honest = participants.saturating_sub(corrupted);
-    let majority = participants / 2 + 1;
-    let Some(supporters) = majority.checked_sub(corrupted).filter(|&s| s > 0 && honest > 0) else {
+    let Some(z) = quantile(participants, corrupted) else {
         return Err(refuse(f64::INFINITY, "the corrupted need no honest supporter"));
     };
-    let below = honest.saturating_sub(supporters) as f64 / honest as f64;
-    let z = Normal::standard().inverse_cdf(below);
     // The quantile of one half is 0 up to rounding.
     if z < 1e-9 { Err(refuse(z, "the attack would vanish")) } else { Ok(z) }
+}
+
+/// The paper's `z_max`, whatever its sign; `None` where the corrupted need no honest supporter.
+fn quantile(participants: usize, corrupted: usize) -> Option<f64> {
+    let honest = participants.saturating_sub(corrupted);
+    let majority = participants / 2 + 1;
+    let supporters = majority.checked_sub(corrupted).filter(|&s| s > 0 && honest > 0)?;
+    let below = honest.saturating_sub(supporters) as f64 / honest as f64;
+    let z = Normal::standard().inverse_cdf(below);
+    z.is_finite().then_some(z)
 }
 
 #[cfg(test)]
@@ -245,6 +265,11 @@ mod tests {
         for (participants, corrupted) in [(11, 1), (10, 1), (10, 6), (3, 3), (1, 0), (0, 0)] {
             assert!(largest_shift(participants, corrupted).is_err(), "{participants} {corrupted}");
         }
+        // Who insists on it sends the mean itself.
+        let insists = LittleIsEnough { insist: true, ..attack };
+        let sent = craft_omniscient(&insists, &eight, 2).unwrap();
+        assert!((sent[[0, 0]] - 4.5).abs() < 1e-6, "{sent}");
+        assert!(insists.admits(Knowledge::Omniscient, 10, 6).is_err());
     }
 
     #[test]

@@ -61,6 +61,7 @@ impl Peers {
             identities: &identities,
             own: ArrayView2::from_shape((0, self.models.ncols()), &[]).unwrap(),
             honest: Some(known.view()),
+            senders: &[],
             participants: near.len() + self.liars,
             corrupted: self.liars,
             defence,

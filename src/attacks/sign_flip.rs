@@ -18,7 +18,8 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::moments::means;
+use super::opposite::opposite;
+use super::plain::plain;
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View, finite};
 use crate::catalog::Entry;
 use crate::memory::Memory;
@@ -45,11 +46,14 @@ pub(super) static ENTRY: Entry<dyn Attack, Claims> = Entry {
 struct SignFlip {
     /// What the negated mean is multiplied by.
     factor: f64,
+    /// Whether each identity negates its own update, whatever else it reads; default no.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
 }
 
 impl Default for SignFlip {
     fn default() -> Self {
-        SignFlip { factor: 1.0 }
+        SignFlip { factor: 1.0, own: false }
     }
 }
 
@@ -59,7 +63,7 @@ impl Attack for SignFlip {
     }
 
     fn uses_own(&self, knowledge: Knowledge) -> bool {
-        knowledge < Knowledge::Omniscient
+        knowledge < Knowledge::Omniscient || self.own
     }
 
     fn craft(
@@ -68,9 +72,12 @@ impl Attack for SignFlip {
         _memory: &mut Memory,
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
-        let means = means(ENTRY.name, view.known())?;
-        let vector = means.into_iter().map(|mean| (-self.factor * mean) as f32).collect();
-        Ok(Crafted::same(&vector, view.identities.len()))
+        if self.own {
+            let rows = plain(ENTRY.name, view)?;
+            let negated = rows.mapv(|value| (-self.factor * f64::from(value)) as f32);
+            return Ok(Crafted::PerNode(negated));
+        }
+        opposite(ENTRY.name, view, self.factor)
     }
 }
 
@@ -90,8 +97,16 @@ mod tests {
 
     #[test]
     fn one_who_acts_alone_negates_its_own_update() {
-        let sent = craft_alone(&SignFlip { factor: 3.0 }, &array![[1.0, -2.0]]).unwrap();
+        let sent =
+            craft_alone(&SignFlip { factor: 3.0, own: false }, &array![[1.0, -2.0]]).unwrap();
         assert_eq!(sent, array![[-3.0, 6.0]]);
+    }
+
+    #[test]
+    fn colluders_may_each_negate_their_own() {
+        let own = array![[1.0, -2.0], [3.0, 0.5]];
+        let attack = SignFlip { own: true, ..SignFlip::default() };
+        assert_eq!(craft_alone(&attack, &own).unwrap(), array![[-1.0, 2.0], [-3.0, -0.5]]);
     }
 
     #[test]

@@ -1,16 +1,20 @@
-//! `byzlab attack`: what an omniscient adversary sends, given the honest updates in a file.
+//! `byzlab attack`: what an omniscient adversary sends, given the honest updates in a file, and
+//! the rule to try it on where the attack searches with that.
+
+mod against;
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{ArgGroup, Args};
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, s};
 use serde::Serialize;
 
+use self::against::Against;
 use super::aggregate::{lines, lists, table};
 use super::settings::{Setting, choose};
 use super::usage::Usage;
-use crate::attacks::{self, Attack, Crafted, View};
+use crate::attacks::{self, Attack, AttackError, Crafted, View};
 use crate::catalog::Member;
 use crate::like;
 use crate::memory::Memory;
@@ -31,7 +35,19 @@ pub struct Arguments {
     /// The attack as another library does it, such as `byzfl.ALittleIsEnough`.
     #[arg(long, value_name = "LIBRARY.NAME")]
     like: Option<String>,
-    /// A parameter; with --like, by the library's own name.
+    /// A part of the rule that the attack is tried on, as another library does it; repeat for a
+    /// chain, in order. For attacks that search with the rule.
+    #[arg(long, value_name = "LIBRARY.NAME")]
+    against: Vec<String>,
+    /// The declared number of byzantine senders of that rule [default: the library's].
+    #[arg(long, value_name = "F", requires = "against")]
+    byzantine: Option<usize>,
+    /// What the corrupted identities would have sent, shape (corrupted, coordinates), for attacks
+    /// that change that [default: the mean of the honest updates].
+    #[arg(long, value_name = "OWN.npy")]
+    own: Option<PathBuf>,
+    /// A parameter, for the attack and every part of the rule that knows it; with --like and
+    /// --against, by the library's own name.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Setting::parse)]
     settings: Vec<Setting>,
     /// How many identities are corrupted, beside those in the file.
@@ -53,9 +69,10 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let attack = choose_attack(arguments)?;
+    let (attack, against) = choose_parts(arguments)?;
     let honest = npy::read_matrix(&arguments.input).map_err(Usage::from)?;
-    let sent = craft(&attack, honest.view(), arguments)?;
+    let own = own(arguments, honest.ncols())?;
+    let sent = craft(&attack, against.as_ref(), honest.view(), own.view(), arguments)?;
     if let Some(output) = &arguments.output {
         let written = if arguments.each {
             npy::write_matrix(output, sent.view())
@@ -74,41 +91,90 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-fn choose_attack(arguments: &Arguments) -> Result<Member<dyn Attack>, Usage> {
+/// The attack, and the rule that it is tried on.
+fn choose_parts(arguments: &Arguments) -> Result<(Member<dyn Attack>, Option<Against>), Usage> {
     let name = arguments.like.as_ref().or(arguments.attack.as_ref()).expect("clap requires one");
-    if arguments.like.is_some() {
-        let entry = like::find(name)?;
-        let choices = choose(&[(entry.name, (entry.parameters)())], &arguments.settings)?;
-        return Ok(like::attack(&choices[0])?);
+    let mut schemas = vec![match &arguments.like {
+        Some(_) => {
+            let entry = like::find(name)?;
+            (entry.name, (entry.parameters)())
+        }
+        None => {
+            let entry = attacks::CATALOG.find(name)?;
+            (entry.name, (entry.parameters)())
+        }
+    }];
+    for part in &arguments.against {
+        let entry = like::find(part)?;
+        schemas.push((entry.name, (entry.parameters)()));
     }
-    let entry = attacks::CATALOG.find(name)?;
-    let choices = choose(&[(entry.name, (entry.parameters)())], &arguments.settings)?;
-    Ok(attacks::CATALOG.build(&choices[0])?)
+    let choices = choose(&schemas, &arguments.settings)?;
+    let (attack, against) = choices.split_first().expect("there is an attack");
+    let attack = match &arguments.like {
+        Some(_) => like::attack(attack)?,
+        None => attacks::CATALOG.build(attack)?,
+    };
+    let against = match against {
+        [] => None,
+        parts => Some(Against::new(parts, arguments.byzantine, arguments.seed)?),
+    };
+    Ok((attack, against))
+}
+
+/// What the identities would have sent, if that was given.
+fn own(arguments: &Arguments, columns: usize) -> Result<Array2<f32>, Usage> {
+    let Some(path) = &arguments.own else { return Ok(Array2::zeros((0, columns))) };
+    let own = npy::read_matrix(path)?;
+    let corrupted = arguments.corrupted as usize;
+    if own.dim() == (corrupted, columns) {
+        return Ok(own);
+    }
+    let (rows, found) = own.dim();
+    Err(Usage(format!(
+        "{} holds {rows} rows of {found}, and {corrupted} identities are corrupted in a model of \
+         {columns}",
+        path.display()
+    )))
 }
 
 /// One row per identity that is asked for: all corrupted ones, or the first.
 fn craft(
     attack: &Member<dyn Attack>,
+    against: Option<&Against>,
     honest: ArrayView2<'_, f32>,
+    own: ArrayView2<'_, f32>,
     arguments: &Arguments,
 ) -> Result<Array2<f32>, Usage> {
-    let asked = if arguments.each { arguments.corrupted } else { 1 };
-    let identities: Vec<NodeId> = (0..asked).map(NodeId).collect();
+    let asked = if arguments.each { arguments.corrupted as usize } else { 1 };
+    let identities: Vec<NodeId> = (0..asked as u32).map(NodeId).collect();
     let corrupted = arguments.corrupted as usize;
     let global = Array1::zeros(honest.ncols());
+    let defence = |rows: ArrayView2<'_, f32>| match against {
+        Some(against) => against.aggregate(rows),
+        None => Err("no rule was given".to_owned()),
+    };
     let view = View {
         round: Round(1),
         global: global.view(),
         identities: &identities,
-        own: ArrayView2::from_shape((0, honest.ncols()), &[]).expect("no rows, no elements"),
+        own: own.slice(s![..asked.min(own.nrows()), ..]),
         honest: Some(honest),
+        senders: &[],
         participants: honest.nrows() + corrupted,
         corrupted,
-        defence: None,
+        defence: if against.is_some() { Some(&defence) } else { None },
         victim: None,
     };
     let mut rng = run_stream(arguments.seed, Purpose::Attack);
-    match attack.value.craft(&view, &mut Memory::default(), &mut rng)? {
+    let crafted = attack.value.craft(&view, &mut Memory::default(), &mut rng);
+    let crafted = crafted.map_err(|error| match error {
+        AttackError::NoDefence { attack } => Usage(format!(
+            "{attack} searches with the rule: name it with --against, such as --against \
+             byzfl.TrMean --set f=1"
+        )),
+        error => error.into(),
+    })?;
+    match crafted {
         Crafted::PerNode(rows) => Ok(rows),
         Crafted::Silence => Err(Usage(format!("{} sends nothing", attack.name))),
     }

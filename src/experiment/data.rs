@@ -143,7 +143,8 @@ impl Provider {
         };
         let mut samples = Samples::clone(&clean);
         let mut rng = stream(plan.seed, Purpose::Poison, Round(0), node);
-        poison.poison(&mut samples, plan.dataset.value.shape(), &mut rng);
+        let place = plan.threat.corrupted.partition_point(|other| *other < node);
+        poison.poison(&mut samples, plan.dataset.value.shape(), place, &mut rng);
         Ok(Arc::new(samples))
     }
 

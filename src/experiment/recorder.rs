@@ -7,6 +7,7 @@ mod fold;
 mod pace;
 mod standing;
 mod traffic;
+mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use self::fold::{digest, roles, senders, skipped};
 use self::standing::{Held, Standing};
 use self::traffic::{Bytes, Traffic};
+use self::trigger::Trigger;
 use super::event::RunEvent;
 use super::plan::Plan;
 use super::store::{NodeRow, RoundRow, RunFolder, Summary, Totals};
@@ -54,6 +56,7 @@ pub struct Recorder {
     /// Who is still to report every round.
     reporters: BTreeSet<NodeId>,
     test: Arc<Samples>,
+    trigger: Option<Trigger>,
     folder: RunFolder,
     settings: Settings,
     totals: Totals,
@@ -64,6 +67,7 @@ pub struct Recorder {
     closed: Round,
     model: Shared,
     last: Option<(Standing, String)>,
+    success: Option<f64>,
     last_checkpoint: (Round, f64),
 }
 
@@ -93,6 +97,7 @@ impl Recorder {
             reporters,
             model: plan.initial(),
             traffic: Traffic::new(plan.wiring.coordinated()),
+            trigger: Trigger::of(&plan, &test),
             plan,
             test,
             folder,
@@ -103,6 +108,7 @@ impl Recorder {
             open: BTreeMap::new(),
             closed,
             last: None,
+            success: None,
             last_checkpoint: (closed, 0.0),
         }
     }
@@ -152,6 +158,7 @@ impl Recorder {
             accuracy_mean: standing.mean(),
             averaged_model_accuracy: standing.averaged.accuracy,
             disagreement: standing.disagreement,
+            attack_success_rate: self.success,
             availability: self.totals.completed / rounds,
             virtual_seconds: self.totals.virtual_seconds,
             bytes_total: self.totals.bytes_total,
@@ -201,6 +208,11 @@ impl Recorder {
             true => Standing::judge(&*self.plan.model, &held, &self.test),
             false => None,
         };
+        let success = self.trigger.as_ref().filter(|_| standing.is_some());
+        let success = success.and_then(|it| it.success(&*self.plan.model, &held));
+        if standing.is_some() {
+            self.success = success;
+        }
         if let Some(standing) = &standing {
             let worst = standing.worst();
             let event = RunEvent::Evaluated { round, accuracy: worst.accuracy, loss: worst.loss };
@@ -210,8 +222,14 @@ impl Recorder {
         let (traffic, edges) = self.traffic.take(round);
         let senders = senders(records);
         let row = self.round_row(round, records, standing.as_ref(), &traffic, &senders);
-        let traffic_digest = edges.to_string();
-        let row = RoundRow { model_digest: digest, skipped, timed_out, traffic_digest, ..row };
+        let row = RoundRow {
+            model_digest: digest,
+            skipped,
+            timed_out,
+            traffic_digest: edges.to_string(),
+            attack_success_rate: success,
+            ..row
+        };
         self.totals.completed += row.completed;
         self.totals.virtual_seconds += row.virtual_seconds;
         self.totals.bytes_total += row.bytes_total;
@@ -286,6 +304,7 @@ impl Recorder {
                 &self.plan.slow,
             ),
             traffic_digest: String::new(),
+            attack_success_rate: None,
         }
     }
 

@@ -71,6 +71,11 @@ pub struct RoundRow {
     pub virtual_seconds: f64,
     /// A digest of the bytes along every edge.
     pub traffic_digest: String,
+    /// The share of test samples with the poison's trigger that the honest node which obeys it
+    /// most takes for the attacker's class; empty where there is no trigger or nothing was
+    /// measured.
+    #[serde(default)]
+    pub attack_success_rate: Option<f64>,
 }
 
 /// One row of `nodes.csv`.
@@ -144,6 +149,9 @@ pub struct Summary {
     pub averaged_model_accuracy: f64,
     /// The mean squared distance of honest models to their mean.
     pub disagreement: f64,
+    /// The success of a poison's trigger after the last round, 0 to 1; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attack_success_rate: Option<f64>,
     /// The share of rounds, over honest workers, that came to something.
     pub availability: f64,
     /// How long the run takes on the configured network, in seconds.

@@ -2,7 +2,8 @@
 //!
 //! By itself it reverses them: of `c` classes, `y` becomes `c - 1 - y`. With `to`, labels become
 //! that class instead; with `from`, only the labels of that class change. `from = 1, to = 7` is
-//! the targeted flip that makes a model read ones as sevens.
+//! the targeted flip that makes a model read ones as sevens. With `random = true` each label that
+//! changes becomes one of the other classes, drawn for itself.
 //!
 //! Fails when the liars are few: their updates are gradients of a real loss, no larger than those
 //! of the honest, so under the mean they cost about their share and no more. With an odd number of
@@ -16,7 +17,7 @@
 
 use std::sync::Arc;
 
-use rand::Rng;
+use rand::{Rng, RngExt};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,15 @@ struct LabelFlip {
     /// The class that they become, from 0. Default: the reverse, `classes - 1 - label`.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<u8>,
+    /// Whether labels become any other class, each drawn for itself; default no.
+    #[serde(skip_serializing_if = "is_false")]
+    random: bool,
+}
+
+/// What is not asked for is left out of a run's name.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Poison for LabelFlip {
@@ -60,17 +70,25 @@ impl Poison for LabelFlip {
         Ok(())
     }
 
-    fn poison(&self, samples: &mut Samples, shape: Shape, _rng: &mut dyn Rng) {
+    fn poison(&self, samples: &mut Samples, shape: Shape, _place: usize, rng: &mut dyn Rng) {
         self.suits(shape).expect("a poison that does not suit is refused before the run");
         let changes = |label| self.from.is_none_or(|from| from == label);
         for label in samples.labels.iter_mut().filter(|label| changes(**label)) {
-            *label = self.to.unwrap_or_else(|| (shape.classes - 1 - usize::from(*label)) as u8);
+            *label = match self.to {
+                None if self.random => another(*label, shape.classes, rng),
+                None => (shape.classes - 1 - usize::from(*label)) as u8,
+                Some(to) => to,
+            };
         }
     }
 }
 
 impl LabelFlip {
     fn check(self) -> Result<Self, ConfigError> {
+        if self.random && self.to.is_some() {
+            let message = "`random` = true has no effect where `to` names the class";
+            return Err(ConfigError::new(message).help("give one of the two"));
+        }
         match (self.from, self.to) {
             (Some(from), Some(to)) if from == to => Err(ConfigError::new(format!(
                 "`to` = {to} is the class that the labels have already, and nothing would change"
@@ -78,6 +96,15 @@ impl LabelFlip {
             _ => Ok(self),
         }
     }
+}
+
+/// Any class but this one; this one where there is no other.
+fn another(label: u8, classes: usize, rng: &mut dyn Rng) -> u8 {
+    if classes < 2 {
+        return label;
+    }
+    let drawn = rng.random_range(0..classes - 1) as u8;
+    if drawn < label { drawn } else { drawn + 1 }
 }
 
 #[cfg(test)]
@@ -102,7 +129,7 @@ mod tests {
         let inputs = Array2::from_elem((labels.len(), 2), 0.5);
         let mut samples = Samples { inputs: inputs.clone(), labels: labels.to_vec() };
         let mut rng = run_stream(1, Purpose::Poison);
-        build(parameters).unwrap().poison(&mut samples, shape(classes), &mut rng);
+        build(parameters).unwrap().poison(&mut samples, shape(classes), 0, &mut rng);
         assert_eq!(samples.inputs, inputs, "inputs stay");
         samples.labels
     }
@@ -119,6 +146,20 @@ mod tests {
         assert_eq!(flipped("from = 1\nto = 7", 10, &labels), [7, 7, 3, 7]);
         assert_eq!(flipped("from = 1", 10, &labels), [8, 7, 3, 8]);
         assert_eq!(flipped("to = 7", 10, &labels), [7, 7, 7, 7]);
+    }
+
+    #[test]
+    fn at_random_every_other_class_comes_up() {
+        let labels = [1; 300];
+        let flipped_to = flipped("random = true", 4, &labels);
+        for class in [0, 2, 3] {
+            let count = flipped_to.iter().filter(|&&label| label == class).count();
+            // Six standard deviations about a hundred.
+            assert!((50..=150).contains(&count), "{class}: {count}");
+        }
+        assert!(!flipped_to.contains(&1));
+        assert_eq!(flipped("random = true\nfrom = 2", 4, &[0, 1, 3]), [0, 1, 3]);
+        assert!(build("random = true\nto = 2").is_err());
     }
 
     #[test]

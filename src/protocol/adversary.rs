@@ -159,7 +159,7 @@ impl Adversary {
         if !active.is_empty() {
             let (own, losses) = self.train_own(round, model, &active, &mut state);
             let honest = self.hears_the_honest().then(|| honest_rows(heard, model.len()));
-            let known = honest.as_ref().unwrap_or(&own).nrows();
+            let known = honest.as_ref().map_or(&own, |(_, rows)| rows).nrows();
             let crafted =
                 self.run_attack(round, model, &active, own.view(), honest.as_ref(), &mut state);
             let rows = match self.unless_starved(crafted, known)? {
@@ -230,7 +230,7 @@ impl Adversary {
         model: &Shared,
         active: &[NodeId],
         own: ArrayView2<'_, f32>,
-        honest: Option<&Array2<f32>>,
+        honest: Option<&(Vec<NodeId>, Array2<f32>)>,
         state: &mut State,
     ) -> Result<Crafted, ProtocolError> {
         let AdversarySettings { seed, .. } = self.settings;
@@ -259,7 +259,8 @@ impl Adversary {
             global: model.view(),
             identities: active,
             own,
-            honest: honest.map(|rows| rows.view()),
+            honest: honest.map(|(_, rows)| rows.view()),
+            senders: honest.map_or(&[], |(senders, _)| senders),
             participants: self.settings.participants,
             corrupted: self.settings.corrupted,
             defence: if knows_rule { Some(&defence) } else { None },
@@ -273,13 +274,17 @@ impl Adversary {
     }
 }
 
-/// The honest updates of a round in sender order.
-fn honest_rows(heard: &BTreeMap<NodeId, Option<Shared>>, columns: usize) -> Array2<f32> {
+/// The honest updates of a round in sender order, and who sent them.
+fn honest_rows(
+    heard: &BTreeMap<NodeId, Option<Shared>>,
+    columns: usize,
+) -> (Vec<NodeId>, Array2<f32>) {
     let rows: BTreeMap<NodeId, Shared> = heard
         .iter()
         .filter_map(|(&node, update)| update.as_ref().map(|update| (node, Arc::clone(update))))
         .collect();
-    if rows.is_empty() { Array2::zeros((0, columns)) } else { stack(&rows) }
+    let stacked = if rows.is_empty() { Array2::zeros((0, columns)) } else { stack(&rows) };
+    (rows.into_keys().collect(), stacked)
 }
 
 impl Machine for Adversary {

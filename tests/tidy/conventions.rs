@@ -91,6 +91,7 @@ fn aggregated(chain: &Resolved) -> Result<Vec<f32>, String> {
 fn crafted(attack: &dyn attacks::Attack) -> Result<Vec<f32>, String> {
     let honest = example().slice(ndarray::s![..ROWS - LIARS, ..]).to_owned();
     let identities: Vec<NodeId> = (0..LIARS as u32).map(NodeId).collect();
+    let senders: Vec<NodeId> = (LIARS as u32..ROWS as u32).map(NodeId).collect();
     let (global, own) = (Array1::zeros(COLUMNS), Array2::zeros((0, COLUMNS)));
     let view = View {
         round: Round(1),
@@ -98,6 +99,7 @@ fn crafted(attack: &dyn attacks::Attack) -> Result<Vec<f32>, String> {
         identities: &identities,
         own: own.view(),
         honest: Some(honest.view()),
+        senders: &senders,
         participants: ROWS,
         corrupted: LIARS,
         defence: None,

@@ -23,8 +23,11 @@ impl MeshAdversary {
         words: &[(NodeId, NodeId, Message)],
         memory: &mut Memory,
     ) -> Result<Lies, ProtocolError> {
+        // A peer's rule is asked about that peer, so who searches with it aims at each.
+        let attack = &self.settings.attack;
+        let searches = attack.needs() >= Knowledge::OmniscientAndRule;
         let aimed = self.settings.meetings.is_some()
-            && (self.settings.equivocates || self.settings.attack.directed());
+            && (self.settings.equivocates || attack.directed() || searches);
         if !aimed {
             return self.same_for_all(scene, words, memory);
         }
@@ -43,6 +46,7 @@ impl MeshAdversary {
         let identities: Vec<NodeId> = scene.own.keys().copied().collect();
         let own = stack(&scene.own);
         let honest = self.reads_along().then(|| rows(&scene.honest, own.ncols()));
+        let senders: Vec<NodeId> = scene.honest.keys().copied().collect();
         let first = self.inner.keys().next().copied().unwrap_or(NodeId(0));
         let view = View {
             round: scene.round,
@@ -50,6 +54,7 @@ impl MeshAdversary {
             identities: &identities,
             own: own.view(),
             honest: honest.as_ref().map(|rows| rows.view()),
+            senders: &senders,
             participants: self.settings.participants,
             corrupted: self.settings.corrupted,
             defence: None,
@@ -179,6 +184,7 @@ impl MeshAdversary {
             identities: liars,
             own: own.view(),
             honest: self.reads_along().then(|| known.view()),
+            senders: &circle,
             participants: degree + 1,
             corrupted: liars.len(),
             defence: if knows { Some(&defence) } else { None },

@@ -1,0 +1,73 @@
+//! The code to Zhang, Cao, Jia and Gong, `FLDetector`: Defending Federated Learning Against Model
+//! Poisoning Attacks via Detecting Malicious Clients, KDD 2022.
+
+use schemars::schema_for;
+
+use super::{Entry, Kind, Nothing, Translation, read};
+
+pub(super) static ENTRIES: &[Entry] = &[
+    Entry {
+        name: "fldetector.KrumFull",
+        kind: Kind::Attack,
+        member: "fang_krum",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| {
+            read(given, |Nothing {}| {
+                Ok(Translation::to(
+                    "direction = \"krum\"\nstart = 1.0\nradius = 0.01\nwith_own = true",
+                ))
+            })
+        },
+    },
+    Entry {
+        name: "fldetector.KrumPartial",
+        kind: Kind::Attack,
+        member: "fang_krum",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| {
+            read(given, |Nothing {}| {
+                Ok(Translation::to("start = 1.0\nthreshold = 2e-5\nsupporters = \"growing\""))
+            })
+        },
+    },
+    Entry {
+        name: "fldetector.TrimFull",
+        kind: Kind::Attack,
+        member: "fang_trimmed_mean",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| {
+            read(given, |Nothing {}| Ok(Translation::to("place = \"edge\"\nwith_own = true")))
+        },
+    },
+    Entry {
+        name: "fldetector.TrimPartial",
+        kind: Kind::Attack,
+        member: "fang_trimmed_mean",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| {
+            read(given, |Nothing {}| {
+                Ok(Translation::to("range = \"deviations\"\nplace = \"middle\""))
+            })
+        },
+    },
+    Entry {
+        name: "fldetector.Scaling",
+        kind: Kind::Attack,
+        member: "scaling",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| read(given, |Nothing {}| Ok(Translation::to("alone = true"))),
+    },
+    Entry {
+        name: "fldetector.SignFlip",
+        kind: Kind::Attack,
+        member: "sign_flip",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| read(given, |Nothing {}| Ok(Translation::to("own = true"))),
+    },
+];
