@@ -1,8 +1,10 @@
 //! Aggregation rules: many updates in, one out.
 
+mod centered_clipping;
 mod geometric_median;
 mod krum;
 mod mean;
+mod mean_around_median;
 mod median;
 mod multi_krum;
 mod scores;
@@ -25,9 +27,11 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &mean::ENTRY,
         &median::ENTRY,
         &trimmed_mean::ENTRY,
+        &mean_around_median::ENTRY,
         &krum::ENTRY,
         &multi_krum::ENTRY,
         &geometric_median::ENTRY,
+        &centered_clipping::ENTRY,
     ],
 };
 

@@ -14,7 +14,8 @@ use crate::node::{NodeId, Round};
 use crate::preaggregators;
 
 /// Parameters that differ from the defaults, so that figures compare with other libraries.
-const PARAMETERS: [(&str, &str); 1] = [("geometric_median", "iterations = 3")];
+const PARAMETERS: [(&str, &str); 2] =
+    [("geometric_median", "iterations = 3"), ("centered_clipping", "iterations = 1")];
 
 /// The shape of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
