@@ -1,5 +1,9 @@
-//! Every aggregator and pre-aggregator with its defaults, at the size of the quickstart
-//! (13 workers, a softmax model of 7850 parameters) and at 50 workers with 100 000 parameters.
+//! Every aggregator and pre-aggregator with its defaults: at the size of the quickstart (13 workers,
+//! a softmax model of 7850 parameters), and with 10, 50 and 100 workers and 100 000 parameters; and
+//! every aggregator on rows that no honest worker sends, which may not take much longer.
+//!
+//! `byzlab bench aggregators` measures larger rows against the speed of memory, and
+//! `benches/compare_aggregators.py` sets its figures against those of other libraries.
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 #![allow(missing_docs, reason = "criterion's macros make items without documentation")]
 
@@ -15,7 +19,12 @@ use ndarray::{Array1, Array2, ArrayView1, s};
 use rand::RngExt;
 
 /// Rows, columns and declared liars.
-const SIZES: [(usize, usize, usize); 2] = [(13, 7850, 3), (50, 100_000, 10)];
+const SIZES: [(usize, usize, usize); 4] =
+    [(13, 7850, 3), (10, 100_000, 2), (50, 100_000, 10), (100, 100_000, 20)];
+
+/// What the byzantine rows hold in place of numbers of the usual size.
+const STRANGE: [(&str, f32); 4] =
+    [("nan", f32::NAN), ("infinity", f32::INFINITY), ("huge", 1e30), ("denormal", 1e-40)];
 
 /// Uniform draws; the last `byzantine` rows are one and the same vector, as colluders send.
 fn updates(rows: usize, columns: usize, byzantine: usize) -> Array2<f32> {
@@ -94,5 +103,32 @@ fn transform(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, aggregate, transform);
+fn strange(criterion: &mut Criterion) {
+    let (rows, columns, byzantine) = SIZES[2];
+    let mut group = criterion.benchmark_group("strange");
+    for (values, value) in STRANGE {
+        let mut updates = updates(rows, columns, byzantine);
+        updates.slice_mut(s![rows - byzantine.., ..]).fill(value);
+        for entry in aggregators::CATALOG.entries {
+            let rule = aggregators::CATALOG.build_default(entry.name).unwrap().value;
+            if rule.admits(rows, byzantine).is_err() {
+                continue;
+            }
+            group.bench_with_input(
+                BenchmarkId::new(entry.name, values),
+                &updates,
+                |bencher, updates| {
+                    bencher.iter(|| {
+                        with_context(rows, byzantine, updates.row(0), |context| {
+                            let _ = black_box(rule.aggregate(updates.view(), context));
+                        });
+                    });
+                },
+            );
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, aggregate, transform, strange);
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 //! Aggregation rules: many updates in, one out.
 
+mod centered_clipping;
 mod clipped_clustering;
 mod comparative_gradient_elimination;
 mod flame;
@@ -8,6 +9,7 @@ mod foolsgold;
 mod geometric_median;
 mod krum;
 mod mean;
+mod mean_around_median;
 mod median;
 mod multi_krum;
 mod nearest_to_own;
@@ -50,6 +52,8 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &flame::ENTRY,
         &foolsgold::ENTRY,
         &fltrust::ENTRY,
+        &mean_around_median::ENTRY,
+        &centered_clipping::ENTRY,
     ],
 };
 

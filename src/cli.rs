@@ -7,6 +7,7 @@
 pub mod aggregate;
 pub mod analyse;
 pub mod attack;
+pub mod bench;
 pub mod coordinator;
 pub mod data;
 pub mod experiment;
@@ -44,6 +45,7 @@ enum Command {
     Aggregate(aggregate::Arguments),
     Attack(attack::Arguments),
     Analyse(analyse::Arguments),
+    Bench(bench::Arguments),
     Data(data::Arguments),
     Ledger(ledger::Arguments),
     Coordinator(coordinator::Arguments),
@@ -62,6 +64,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::Aggregate(arguments) => aggregate::run(&arguments),
         Command::Attack(arguments) => attack::run(&arguments),
         Command::Analyse(arguments) => analyse::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Data(arguments) => data::run(arguments),
         Command::Ledger(arguments) => ledger::run(&arguments),
         Command::Coordinator(arguments) => coordinator::run(&arguments),

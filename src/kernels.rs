@@ -1,13 +1,16 @@
 //! Kernels: the loops over rows and columns that rules and attacks share.
 //!
-//! All of them are pure, single-threaded and total: NaN and infinity have a defined place, and
-//! the order of every sum depends on the shape alone. The vector instructions are chosen when
-//! the program runs, so bits may differ between types of processor and nowhere else.
+//! All of them are pure and total: NaN and infinity have a defined place, and the order of every
+//! sum depends on the shape alone. They use the threads of the rayon pool that they are called in,
+//! if any, and give the same bits on any number. The vector instructions are chosen when the
+//! program runs, so bits may differ between types of processor and nowhere else.
 #![allow(
     clippy::inline_always,
     reason = "only what is inlined into the dispatched function is compiled for the processor"
 )]
 
+mod blocks;
+pub mod centres;
 pub mod columns;
 pub mod cosines;
 pub mod distances;

@@ -21,12 +21,14 @@ use serde::de::DeserializeOwned;
 const TOLERANCE: f64 = 2e-5;
 
 /// The files, the names whose chain they record, and how many calls each holds.
-const FILES: [(&str, &[&str], usize); 11] = [
+const FILES: [(&str, &[&str], usize); 13] = [
     ("byzfl.Average", &["byzfl.Average"], 12),
     ("byzfl.Median", &["byzfl.Median"], 12),
     ("byzfl.TrMean", &["byzfl.TrMean"], 40),
     ("byzfl.Krum", &["byzfl.Krum"], 40),
     ("byzfl.MultiKrum", &["byzfl.MultiKrum"], 40),
+    ("byzfl.Meamed", &["byzfl.Meamed"], 40),
+    ("byzfl.CenteredClipping", &["byzfl.CenteredClipping"], 36),
     ("byzfl.NNM", &["byzfl.NNM"], 29),
     ("byzfl.NNM_then_TrMean", &["byzfl.NNM", "byzfl.TrMean"], 36),
     ("flower.aggregate", &["flower.aggregate"], 12),

@@ -19,14 +19,15 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView1, ArrayView2};
+use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
+use crate::kernels::centres::{squared_distances_to, weighted_sum_and_distances};
 use crate::kernels::means::weighted_sum;
-use crate::vector::{as_slice, squared_distance};
+use crate::vector::as_slice;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -102,38 +103,45 @@ impl Aggregator for GeometricMedian {
         self.admits(updates.nrows(), context.byzantine)?;
         let updates = updates.as_standard_layout();
         let rows = updates.view();
-        let mut weights = vec![1.0 / updates.nrows() as f32; updates.nrows()];
-        let mut centre = match self.start {
-            Start::Zero => Array1::zeros(updates.ncols()),
-            Start::Mean => weighted_sum(rows, &weights),
+        let uniform = vec![f64::from(1.0 / updates.nrows() as f32); updates.nrows()];
+        let (mut centre, mut distances) = match self.start {
+            Start::Zero => {
+                let zero = Array1::zeros(updates.ncols());
+                let distances = squared_distances_to(rows, as_slice(&zero));
+                (zero, distances)
+            }
+            Start::Mean => weighted_sum_and_distances(rows, &uniform, None),
         };
-        for _ in 0..self.iterations {
-            weights = self.weights(rows, &centre);
-            let next = weighted_sum(rows, &weights);
-            if next == centre {
+        let mut weights = self.weights(&distances);
+        for _ in 1..self.iterations {
+            let before = centre;
+            (centre, distances) = weighted_sum_and_distances(rows, &weights, None);
+            if centre == before {
                 break;
             }
-            centre = next;
+            weights = self.weights(&distances);
         }
-        Ok(Aggregate { vector: centre, weights: Some(Array1::from(weights)) })
+        // Nobody asks how far the rows are from the last centre.
+        let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
+        Ok(Aggregate { vector: weighted_sum(rows, &weights), weights: Some(Array1::from(weights)) })
     }
 }
 
 impl GeometricMedian {
-    /// What each row weighs seen from `centre`; the weights sum to 1.
-    fn weights(&self, updates: ArrayView2<'_, f32>, centre: &Array1<f32>) -> Vec<f32> {
-        let weight = |row: ArrayView1<'_, f32>| {
-            let row = row.to_slice().expect("rows of standard layout are contiguous");
-            let distance = squared_distance(row, as_slice(centre)).sqrt();
+    /// What each row weighs, by its squared distance from the centre; the weights sum to 1.
+    fn weights(&self, squared_distances: &[f64]) -> Vec<f64> {
+        let weight = |&squared: &f64| {
+            let distance = squared.sqrt();
             // A row that is not finite is infinitely far.
             if distance.is_finite() { 1.0 / distance.max(self.nu) } else { 0.0 }
         };
-        let weights: Vec<f64> = updates.rows().into_iter().map(weight).collect();
+        let weights: Vec<f64> = squared_distances.iter().map(weight).collect();
         let total: f64 = weights.iter().sum();
         if total == 0.0 {
-            return vec![1.0 / weights.len() as f32; weights.len()];
+            return vec![f64::from(1.0 / weights.len() as f32); weights.len()];
         }
-        weights.iter().map(|weight| (weight / total) as f32).collect()
+        // In single precision, as they are reported.
+        weights.iter().map(|weight| f64::from((weight / total) as f32)).collect()
     }
 }
 

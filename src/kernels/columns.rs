@@ -1,107 +1,74 @@
 //! Order statistics of every column: the inner loop of the median and the trimmed mean.
 //!
-//! A tile of 64 columns is sorted at once by Batcher's merge-exchange network (Batcher, Sorting
-//! Networks and their Applications, AFIPS 1968; Knuth, The Art of Computer Programming 3, 5.2.2,
-//! algorithm M). Every comparator works on two whole rows of the tile, so that the processor's
-//! vector minimum and maximum do the work and nothing branches on data. Networks grow as
-//! `n log² n`; from about a thousand rows on, selection in each column is the faster way.
+//! Columns are sorted many at once by a network of comparators ([`network`]), each of which works
+//! on two whole registers, so that the processor's vector minimum and maximum do the work and
+//! nothing branches on data. Networks grow as `n log² n`; from some thousands of rows on, selection
+//! in each column is the faster way.
 //!
-//! Values are compared as integers in IEEE 754 total order: -NaN < -inf < -0 < 0 < inf < NaN.
+//! Every value has a place: NaN, of either sign, counts as `+inf`, and `-0` as `0`.
+
+mod network;
 
 use std::ops::Range;
 
 use ndarray::{Array1, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Columns that are sorted together.
+use super::blocks;
+
+/// Columns that are summarised together.
 pub const LANES: usize = 64;
 
 /// One row of a tile.
 pub type Lanes = [f32; LANES];
 
 /// The number of rows from which selection beats the sorting network.
-const SELECTION_FROM: usize = 1000;
+const SELECTION_FROM: usize = 4096;
+
+/// Columns that one thread takes at a time.
+const BLOCK: usize = 4096;
+
+/// Columns whose rows are copied next to each other before they are sorted: long enough for memory
+/// to stream, short enough for a cache to hold all rows.
+const TILE: usize = 256;
+
+/// The number of rows from which tiles are as narrow as they can be.
+const NARROW_FROM: usize = 256;
 
 /// Reduces, in every column of `updates`, the values of the given `ranks` to one number.
 ///
-/// `summarise` sees a tile at a time: element `[k][lane]` is the value of rank `ranks.start + k`
-/// in one column, so that the rows ascend in every lane. It must treat all lanes alike; those
-/// behind the last column hold no meaning. The result has one element per column.
+/// `summarise` sees 64 columns at a time: element `[k][lane]` is the value of rank
+/// `ranks.start + k` in one column, so that the rows ascend in every lane. It must treat all lanes
+/// alike; those behind the last column hold no meaning. The result has one element per column.
 ///
 /// # Panics
 /// If `ranks` is empty or reaches past the number of rows.
 pub fn summarise_ranks(
     updates: ArrayView2<'_, f32>,
     ranks: Range<usize>,
-    summarise: impl Fn(&[Lanes]) -> Lanes,
+    summarise: impl Fn(&[Lanes]) -> Lanes + Sync,
 ) -> Array1<f32> {
     let (rows, columns) = updates.dim();
     assert!(ranks.start < ranks.end && ranks.end <= rows, "ranks {ranks:?} of {rows} rows");
     let updates = updates.as_standard_layout();
     let flat = updates.as_slice().expect("standard layout is contiguous");
-    let method = if rows < SELECTION_FROM {
-        Method::Network(prune(&merge_exchange(rows), &ranks, rows))
-    } else {
-        Method::Selection
-    };
     let mut result = vec![0.0; columns];
-    Arch::new().dispatch(Sort { flat, rows, ranks, method, summarise, result: &mut result });
+    blocks::for_each(&mut result, BLOCK, blocks::shared(rows * columns), |block, result| {
+        let (start, ranks, summarise) = (block * BLOCK, ranks.clone(), &summarise);
+        Arch::new().dispatch(Sort { flat, rows, columns, start, ranks, summarise, result });
+    });
     Array1::from(result)
 }
 
-/// How the wanted ranks are found.
-enum Method {
-    /// Comparators `(low, high)` in order, each placing the smaller value at `low`.
-    Network(Vec<(usize, usize)>),
-    /// Column by column.
-    Selection,
-}
-
-/// The comparators that sort `rows` values.
-fn merge_exchange(rows: usize) -> Vec<(usize, usize)> {
-    let mut comparators = Vec::new();
-    let top = rows.next_power_of_two() / 2;
-    let mut p = top;
-    while p > 0 {
-        let (mut q, mut r, mut d) = (top, 0, p);
-        loop {
-            let pairs = (0..rows.saturating_sub(d)).filter(|i| i & p == r).map(|i| (i, i + d));
-            comparators.extend(pairs);
-            if q == p {
-                break;
-            }
-            (d, q, r) = (q - p, q / 2, p);
-        }
-        p /= 2;
-    }
-    comparators
-}
-
-/// Drops the comparators that cannot change what ends up at `ranks`.
-fn prune(comparators: &[(usize, usize)], ranks: &Range<usize>, rows: usize) -> Vec<(usize, usize)> {
-    let mut wanted: Vec<bool> = (0..rows).map(|row| ranks.contains(&row)).collect();
-    let mut kept: Vec<(usize, usize)> = comparators
-        .iter()
-        .rev()
-        .copied()
-        .filter(|&(low, high)| {
-            let useful = wanted[low] || wanted[high];
-            wanted[low] |= useful;
-            wanted[high] |= useful;
-            useful
-        })
-        .collect();
-    kept.reverse();
-    kept
-}
-
-/// One pass over all tiles, compiled for each kind of processor.
+/// One pass over a block of columns, compiled for each kind of processor.
 struct Sort<'a, F> {
     flat: &'a [f32],
     rows: usize,
+    columns: usize,
+    /// The first column of the block.
+    start: usize,
     ranks: Range<usize>,
-    method: Method,
-    summarise: F,
+    summarise: &'a F,
     result: &'a mut [f32],
 }
 
@@ -110,85 +77,80 @@ impl<F: Fn(&[Lanes]) -> Lanes> WithSimd for Sort<'_, F> {
 
     // Everything below must be inlined: only then is it compiled for the processor at hand.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) {
-        let columns = self.result.len();
-        let mut keys = vec![[0i32; LANES]; self.rows];
-        let mut values = vec![[0.0f32; LANES]; self.ranks.len()];
-        for (tile, result) in self.result.chunks_mut(LANES).enumerate() {
-            for (row, keys) in keys.iter_mut().enumerate() {
-                let start = row * columns + tile * LANES;
-                load(&self.flat[start..start + result.len()], keys);
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Sort { flat, rows, columns, start, ranks, summarise, result } = self;
+        let tile = if rows < NARROW_FROM { TILE } else { LANES };
+        let height = network::padded(rows);
+        // Strips that were powers of two apart would compete for the same lines of the cache.
+        let apart = height + 1;
+        // One strip of rows for every register that the columns of a tile fill.
+        let mut room = blocks::room(apart * tile, f32::INFINITY);
+        let strips = S::as_mut_simd_f32s(blocks::lined_up(&mut room, apart * tile)).0;
+        let mut values = vec![[0.0f32; LANES]; ranks.len()];
+        for (index, result) in result.chunks_mut(tile).enumerate() {
+            for row in 0..rows {
+                let source = &flat[row * columns + start + index * tile..][..result.len()];
+                load(simd, source, &mut strips[row..], apart);
             }
-            match &self.method {
-                Method::Network(comparators) => {
-                    for &(low, high) in comparators {
-                        compare(&mut keys, low, high);
+            let groups = strips.chunks_mut(apart * (LANES / S::F32_LANES));
+            for (group, result) in groups.zip(result.chunks_mut(LANES)) {
+                for (place, strip) in group.chunks_mut(apart).enumerate() {
+                    let strip = &mut strip[..height];
+                    if rows < SELECTION_FROM {
+                        network::sort(simd, strip, rows, &ranks);
+                    } else {
+                        select(bytemuck::cast_slice_mut(strip), S::F32_LANES, rows, &ranks);
+                    }
+                    for (values, &row) in values.iter_mut().zip(&strip[ranks.clone()]) {
+                        S::as_mut_simd_f32s(values).0[place] = row;
                     }
                 }
-                Method::Selection => select(&mut keys, &self.ranks),
+                let summary = summarise(&values);
+                result.copy_from_slice(&summary[..result.len()]);
             }
-            for (values, keys) in values.iter_mut().zip(&keys[self.ranks.clone()]) {
-                for (value, &key) in values.iter_mut().zip(keys) {
-                    *value = from_key(key);
-                }
-            }
-            let summary = (self.summarise)(&values);
-            result.copy_from_slice(&summary[..result.len()]);
         }
     }
 }
 
-/// An integer that compares as the value does in total order.
+/// Copies one row of a tile to its place in every strip, with a place for every value.
 #[inline(always)]
-fn to_key(value: f32) -> i32 {
-    flip(value.to_bits() as i32)
-}
-
-/// The value of a key.
-#[inline(always)]
-fn from_key(key: i32) -> f32 {
-    f32::from_bits(flip(key) as u32)
-}
-
-/// Reverses the order of the negative numbers; its own inverse.
-#[inline(always)]
-fn flip(bits: i32) -> i32 {
-    bits ^ ((bits >> 31) as u32 >> 1) as i32
-}
-
-#[inline(always)]
-fn load(source: &[f32], keys: &mut [i32; LANES]) {
-    for (key, &value) in keys.iter_mut().zip(source) {
-        *key = to_key(value);
+fn load<S: Simd>(simd: S, source: &[f32], strips: &mut [S::f32s], apart: usize) {
+    let (whole, rest) = S::as_simd_f32s(source);
+    let mut strips = strips.iter_mut().step_by(apart);
+    for (&value, target) in whole.iter().zip(strips.by_ref()) {
+        *target = placed(simd, value);
+    }
+    if !rest.is_empty() {
+        let value = simd.partial_load_f32s(rest);
+        if let Some(target) = strips.next() {
+            *target = placed(simd, value);
+        }
     }
 }
 
-/// Puts the smaller of two rows into `low` and the larger into `high`, lane by lane.
+/// The values as they are compared: no NaN and one zero.
 #[inline(always)]
-fn compare(keys: &mut [[i32; LANES]], low: usize, high: usize) {
-    let (head, tail) = keys.split_at_mut(high);
-    let (low, high) = (&mut head[low], &mut tail[0]);
-    for lane in 0..LANES {
-        let (a, b) = (low[lane], high[lane]);
-        low[lane] = a.min(b);
-        high[lane] = a.max(b);
-    }
+fn placed<S: Simd>(simd: S, values: S::f32s) -> S::f32s {
+    let (zero, infinity) = (simd.splat_f32s(0.0), simd.splat_f32s(f32::INFINITY));
+    let numbers = simd.equal_f32s(values, values);
+    simd.select_f32s(numbers, simd.add_f32s(values, zero), infinity)
 }
 
-/// Sorts the wanted ranks of each lane into their rows; the other rows are left in any order.
-fn select(keys: &mut [[i32; LANES]], ranks: &Range<usize>) {
-    for lane in 0..LANES {
-        let mut column: Vec<i32> = keys.iter().map(|row| row[lane]).collect();
+/// Sorts the wanted ranks of each of `lanes` columns into their rows; other rows are left as they
+/// are.
+fn select(strip: &mut [f32], lanes: usize, rows: usize, ranks: &Range<usize>) {
+    for lane in 0..lanes {
+        let mut column: Vec<f32> = (0..rows).map(|row| strip[row * lanes + lane]).collect();
         if ranks.start > 0 {
-            column.select_nth_unstable(ranks.start);
+            column.select_nth_unstable_by(ranks.start, f32::total_cmp);
         }
         let upper = &mut column[ranks.start..];
         if ranks.len() < upper.len() {
-            upper.select_nth_unstable(ranks.len());
+            upper.select_nth_unstable_by(ranks.len(), f32::total_cmp);
         }
-        upper[..ranks.len()].sort_unstable();
+        upper[..ranks.len()].sort_unstable_by(f32::total_cmp);
         for rank in ranks.clone() {
-            keys[rank][lane] = column[rank];
+            strip[rank * lanes + lane] = column[rank];
         }
     }
 }
@@ -204,7 +166,8 @@ mod tests {
     /// The value of one rank in every column, the slow way.
     fn rank_by_sorting(updates: &Array2<f32>, rank: usize) -> Vec<u32> {
         let column = |column: ndarray::ArrayView1<'_, f32>| {
-            let mut column = column.to_vec();
+            let placed = |&x: &f32| if x.is_nan() { f32::INFINITY } else { x + 0.0 };
+            let mut column: Vec<f32> = column.iter().map(placed).collect();
             column.sort_by(f32::total_cmp);
             column[rank].to_bits()
         };
@@ -217,37 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn networks_sort_all_zeros_and_ones() {
-        // A network that sorts every 0-1 input sorts everything (Knuth 5.3.4, theorem Z).
-        for rows in 1..=13 {
-            let network = merge_exchange(rows);
-            for bits in 0u32..1 << rows {
-                let mut values: Vec<u32> = (0..rows).map(|row| bits >> row & 1).collect();
-                for &(low, high) in &network {
-                    if values[low] > values[high] {
-                        values.swap(low, high);
-                    }
-                }
-                assert!(values.is_sorted(), "{rows} rows, input {bits:b}");
-            }
-        }
-    }
-
-    #[test]
-    fn known_network_sizes() {
-        // Knuth's table of merge exchange: 31 comparators for 10 values, 63 for 16.
-        assert_eq!(merge_exchange(1).len(), 0);
-        assert_eq!(merge_exchange(10).len(), 31);
-        assert_eq!(merge_exchange(16).len(), 63);
-        assert_eq!(prune(&merge_exchange(10), &(4..6), 10).len(), 29);
-    }
-
-    #[test]
     fn every_rank_agrees_with_sorting_whatever_the_bits() {
         let mut rng = run_stream(1, Purpose::Aggregation);
-        for rows in [1, 2, 3, 7, 13, 20] {
+        for rows in [1, 2, 3, 7, 13, 16, 17, 20, 31, 33, 50, 70, 100, 129, 200, 300] {
             let updates = Array2::from_shape_fn((rows, 70), |_| f32::from_bits(rng.next_u32()));
-            for wanted in 0..rows {
+            for wanted in (0..rows).step_by(rows.div_ceil(20)) {
                 assert_eq!(rank(&updates, wanted), rank_by_sorting(&updates, wanted));
             }
         }
@@ -268,6 +205,44 @@ mod tests {
             let bits: Vec<u32> = smallest.into_iter().map(f32::to_bits).collect();
             assert_eq!(bits, rank_by_sorting(&updates, 10));
         }
+    }
+
+    #[test]
+    fn every_range_of_ranks_is_sorted() {
+        // Zeros and ones find every fault of a network (Knuth 5.3.4, theorem Z).
+        let mut rng = run_stream(3, Purpose::Aggregation);
+        for rows in [5, 16, 18, 40, 64, 100, 130, 257, 520] {
+            let bits = Array2::from_shape_fn((rows, 640), |(_, column)| {
+                if rng.random_range(0..640) < column { 1.0f32 } else { 0.0 }
+            });
+            let zeros = bits.map_axis(ndarray::Axis(0), |column| {
+                column.iter().filter(|&&bit| bit == 0.0).count() as f32
+            });
+            for ranks in [0..rows, 0..1, rows / 5..rows - rows / 5, rows - 1..rows, 3..rows / 2 + 2]
+            {
+                let start = ranks.start;
+                let ones = summarise_ranks(bits.view(), ranks.clone(), |rows| {
+                    let mut ones = [0.0; LANES];
+                    for row in rows {
+                        (0..LANES).for_each(|lane| ones[lane] += row[lane]);
+                    }
+                    let sorted = |lane: usize| rows.is_sorted_by(|a, b| a[lane] <= b[lane]);
+                    assert!((0..LANES).all(sorted), "{ranks:?} of {start}");
+                    ones
+                });
+                let end = ranks.end as f32;
+                let expected = zeros.mapv(|zeros| (end - zeros.max(start as f32)).max(0.0));
+                assert_eq!(ones, expected, "ranks {ranks:?} of {rows}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_bits_do_not_depend_on_threads() {
+        let mut rng = run_stream(4, Purpose::Aggregation);
+        let updates = Array2::from_shape_fn((20, 20_000), |_| rng.random::<f32>());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        assert_eq!(pool.install(|| rank(&updates, 9)), rank(&updates, 9));
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //!
 //! Distances are sums of squared differences and never come from a Gram matrix: one huge row
 //! would cancel every digit of the others' distances. Differences are taken in single precision
-//! over tiles of three by three rows that stay in registers, and join an `f64` total every 1024
-//! columns. Where single precision cannot hold the squares, a pair is done again in `f64`.
+//! over tiles of rows whose sums stay in registers, and join an `f64` total every 1024 columns.
+//! Where single precision cannot hold the squares, a pair is done again: scaled down where a row is
+//! huge, in `f64` where rows are nearly equal.
 
 use ndarray::{Array2, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 
+use super::blocks;
 use crate::vector::squared_distance;
 
 /// Columns summed in single precision before the partial sum joins the total.
@@ -16,6 +18,33 @@ const BLOCK: usize = 1024;
 
 /// Rows on each side of a tile: nine sums and six operands fit the sixteen registers of AVX2.
 const SIDE: usize = 3;
+
+/// The same for the 32 registers of AVX-512: 25 sums and six operands.
+const WIDE_SIDE: usize = 5;
+
+/// The lanes of a register of AVX-512.
+const WIDE_LANES: usize = 16;
+
+/// Rows that one thread takes at a time where there are many; the sides divide it.
+const STRIPE: usize = 60;
+
+/// The number of rows above which threads share rows, and up to which they share columns.
+const MANY: usize = 256;
+
+/// Columns that one thread takes at least.
+const PART: usize = 32 * BLOCK;
+
+/// The most parts that columns are divided into.
+const PARTS_MAX: usize = 32;
+
+/// Rows that are compared with all others before the next: as many as a cache holds of a block.
+const CHUNK: usize = 240;
+
+/// From here on the squares of a row's values may overflow.
+const HUGE: f32 = 1e15;
+
+/// What huge rows, and all they are compared with, are scaled by: squares fit in either direction.
+const SCALE: f32 = 1.262_177_4e-29;
 
 /// Below this a sum of squares may have lost digits to underflow.
 const SMALLEST: f64 = 1e-30;
@@ -32,34 +61,117 @@ pub fn squared_distances(updates: ArrayView2<'_, f32>) -> Array2<f64> {
     let rows: Vec<&[f32]> =
         (0..updates.nrows()).map(|row| &flat[row * columns..(row + 1) * columns]).collect();
     let n = rows.len();
-    let mut totals = vec![0.0; n * n];
-    Arch::new().dispatch(Accumulate { rows: &rows, totals: &mut totals });
+    let shared = blocks::shared(n * columns);
+    let mut totals =
+        if n <= MANY { by_columns(&rows, n, 1.0, shared) } else { by_rows(&rows, shared) };
+    if !totals.iter().all(|total| total.is_finite()) {
+        repair(&rows, &mut totals, shared);
+    }
+    blocks::for_each(&mut totals, n.max(1), shared, |i, totals| {
+        for j in i + 1..n {
+            totals[j] = checked(totals[j], rows[i], rows[j]);
+        }
+    });
     for i in 0..n {
         for j in i + 1..n {
-            let distance = checked(totals[i * n + j], rows[i], rows[j]);
-            totals[i * n + j] = distance;
-            totals[j * n + i] = distance;
+            totals[j * n + i] = totals[i * n + j];
         }
     }
     Array2::from_shape_vec((n, n), totals).expect("n times n elements")
 }
 
-/// The fast sum where it can be trusted, else one in `f64`; `+inf` in place of NaN.
+/// Sums for the first `stripe` rows over parts of the columns, added in their order.
+fn by_columns(rows: &[&[f32]], stripe: usize, scale: f32, shared: bool) -> Vec<f64> {
+    let (n, columns) = (rows.len(), rows.first().map_or(0, |row| row.len()));
+    let part = columns.div_ceil(PARTS_MAX).next_multiple_of(BLOCK).max(PART);
+    let mut parts = vec![0.0; stripe * n * columns.div_ceil(part).max(1)];
+    blocks::for_each(&mut parts, (stripe * n).max(1), shared, |index, totals| {
+        let columns = columns.min(index * part)..columns.min((index + 1) * part);
+        let rows: Vec<&[f32]> = rows.iter().map(|row| &row[columns.clone()]).collect();
+        Arch::new().dispatch(Accumulate { rows: &rows, first: 0, scale, totals });
+    });
+    let rest = parts.split_off(stripe * n);
+    for part in rest.chunks_exact((stripe * n).max(1)) {
+        parts.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+    }
+    parts
+}
+
+/// Whole sums for stripes of rows.
+fn by_rows(rows: &[&[f32]], shared: bool) -> Vec<f64> {
+    let n = rows.len();
+    let stripe = if shared { STRIPE } else { n };
+    let mut totals = vec![0.0; n * n];
+    blocks::for_each(&mut totals, stripe * n, shared, |index, totals| {
+        Arch::new().dispatch(Accumulate { rows, first: index * stripe, scale: 1.0, totals });
+    });
+    totals
+}
+
+/// Puts finite sums in the place of those that overflowed, and leaves `+inf` where a row is not
+/// finite.
+fn repair(rows: &[&[f32]], totals: &mut [f64], shared: bool) {
+    let n = rows.len();
+    let mut largest = vec![0.0; n];
+    blocks::for_each(&mut largest, 1, shared, |row, largest| {
+        largest[0] = Arch::new().dispatch(Largest(rows[row]));
+    });
+    let of = |wanted: fn(f32) -> bool| (0..n).filter(|&row| wanted(largest[row])).collect();
+    let huge: Vec<usize> = of(|largest| (HUGE..f32::INFINITY).contains(&largest));
+    let others: Vec<usize> = of(|largest| largest < HUGE);
+    let order: Vec<usize> = huge.iter().chain(&others).copied().collect();
+    let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
+    let scaled = by_columns(&ordered, huge.len(), SCALE, shared);
+    for total in totals.iter_mut().filter(|total| !total.is_finite()) {
+        *total = f64::INFINITY;
+    }
+    for (scaled, &i) in scaled.chunks(order.len().max(1)).zip(&order) {
+        for (place, &j) in order.iter().enumerate().filter(|&(_, &j)| j != i) {
+            let total = &mut totals[i.min(j) * n + i.max(j)];
+            // Two huge rows stand above the diagonal of the scaled sums once.
+            if *total == f64::INFINITY && scaled[place] > 0.0 {
+                *total = scaled[place] / f64::from(SCALE).powi(2);
+            }
+        }
+    }
+}
+
+/// The largest absolute value of a row; infinity if one is not finite.
+struct Largest<'a>(&'a [f32]);
+
+impl WithSimd for Largest<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> f32 {
+        // Without their sign, bits are in the order of the values, and NaN is the largest.
+        let magnitude = |value: &f32| value.to_bits() & (u32::MAX >> 1);
+        let largest = self.0.iter().map(magnitude).fold(0, u32::max);
+        f32::from_bits(largest.min(f32::INFINITY.to_bits()))
+    }
+}
+
+/// The fast sum where it can be trusted, else one in `f64`.
 fn checked(fast: f64, a: &[f32], b: &[f32]) -> f64 {
-    if fast.is_finite() && fast >= SMALLEST {
+    if fast >= SMALLEST {
         return fast;
     }
     // Colluders often send one vector: comparing bytes is cheaper than summing zeros.
     if fast == 0.0 && bytemuck::cast_slice::<f32, u8>(a) == bytemuck::cast_slice::<f32, u8>(b) {
         return 0.0;
     }
-    let exact = squared_distance(a, b);
-    if exact.is_nan() { f64::INFINITY } else { exact }
+    squared_distance(a, b)
 }
 
-/// Adds the distances above the diagonal, compiled for each kind of processor.
+/// Adds the distances above the diagonal from the rows of a stripe to all rows behind them,
+/// compiled for each kind of processor.
 struct Accumulate<'a> {
     rows: &'a [&'a [f32]],
+    /// The first row of the stripe.
+    first: usize,
+    /// What all rows are multiplied by.
+    scale: f32,
+    /// One row of totals for each row of the stripe.
     totals: &'a mut [f64],
 }
 
@@ -69,69 +181,118 @@ impl WithSimd for Accumulate<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let columns = self.rows.first().map_or(0, |row| row.len());
-        let mut block = Vec::with_capacity(self.rows.len());
+        let mut scaled = vec![0.0; if self.scale == 1.0 { 0 } else { self.rows.len() * BLOCK }];
         for start in (0..columns).step_by(BLOCK) {
-            block.clear();
-            block.extend(self.rows.iter().map(|row| &row[start..columns.min(start + BLOCK)]));
-            add_block(simd, &block, self.totals);
-        }
-    }
-}
-
-/// Adds what one block of columns contributes to every pair `i < j`.
-#[inline(always)]
-fn add_block<S: Simd>(simd: S, rows: &[&[f32]], totals: &mut [f64]) {
-    for i in (0..rows.len()).step_by(SIDE) {
-        match rows.len() - i {
-            1 => {}
-            2 => add_tile::<S, 1, 1>(simd, rows, totals, i, i + 1),
-            _ => {
-                add_tile::<S, 1, 2>(simd, rows, totals, i, i + 1);
-                add_tile::<S, 1, 1>(simd, rows, totals, i + 1, i + 2);
-            }
-        }
-        for j in (i + SIDE..rows.len()).step_by(SIDE) {
-            match rows.len() - j {
-                1 => add_tile::<S, SIDE, 1>(simd, rows, totals, i, j),
-                2 => add_tile::<S, SIDE, 2>(simd, rows, totals, i, j),
-                _ => add_tile::<S, SIDE, SIDE>(simd, rows, totals, i, j),
+            let rows = self.rows.iter().map(|row| &row[start..columns.min(start + BLOCK)]);
+            let block: Vec<&[f32]> = if scaled.is_empty() {
+                rows.collect()
+            } else {
+                scaled
+                    .chunks_mut(BLOCK)
+                    .zip(rows)
+                    .map(|(to, row)| times(self.scale, row, to))
+                    .collect()
+            };
+            let end = self.first + self.totals.len() / self.rows.len();
+            let tiles = Tiles { simd, rows: &block, first: self.first, end };
+            if S::F32_LANES == WIDE_LANES {
+                tiles.add::<WIDE_SIDE>(self.totals);
+            } else {
+                tiles.add::<SIDE>(self.totals);
             }
         }
     }
 }
 
-/// Adds the distances of rows `i..i + R` to rows `j..j + C`.
-///
-/// Every pair has a sum of its own and the same order of additions, whatever the tile's shape.
-#[inline(always)]
-fn add_tile<S: Simd, const R: usize, const C: usize>(
+/// One block of columns of all rows.
+#[derive(Clone, Copy)]
+struct Tiles<'a, S> {
     simd: S,
-    rows: &[&[f32]],
-    totals: &mut [f64],
-    i: usize,
-    j: usize,
-) {
-    let length = rows[i].len() / S::F32_LANES;
-    let left: [_; R] = std::array::from_fn(|r| split::<S>(rows[i + r], length));
-    let right: [_; C] = std::array::from_fn(|c| split::<S>(rows[j + c], length));
-    let mut sums = [[simd.splat_f32s(0.0); C]; R];
-    for k in 0..length {
-        let others: [S::f32s; C] = std::array::from_fn(|c| right[c].0[k]);
-        for r in 0..R {
-            let own = left[r].0[k];
-            for c in 0..C {
-                let difference = simd.sub_f32s(own, others[c]);
-                sums[r][c] = simd.mul_add_f32s(difference, difference, sums[r][c]);
+    rows: &'a [&'a [f32]],
+    /// The first row of the stripe.
+    first: usize,
+    /// The row behind its last.
+    end: usize,
+}
+
+impl<S: Simd> Tiles<'_, S> {
+    /// Adds what the block contributes to every pair `i < j` with i in the stripe.
+    #[inline(always)]
+    fn add<const SIDE: usize>(self, totals: &mut [f64]) {
+        let (n, end) = (self.rows.len(), self.end);
+        for chunk in (self.first..n).step_by(CHUNK) {
+            let chunk_end = n.min(chunk + CHUNK);
+            for i in (self.first..end.min(chunk_end)).step_by(SIDE) {
+                if i >= chunk {
+                    self.add_corner::<SIDE>(totals, i);
+                }
+                let whole = end - i >= SIDE;
+                let mut j = chunk.max(i + SIDE);
+                while j < chunk_end {
+                    if whole && chunk_end - j >= SIDE {
+                        self.add_tile::<SIDE, SIDE>(totals, i, j);
+                        j += SIDE;
+                    } else if whole {
+                        self.add_tile::<SIDE, 1>(totals, i, j);
+                        j += 1;
+                    } else {
+                        (i..end).for_each(|i| self.add_tile::<1, 1>(totals, i, j));
+                        j += 1;
+                    }
+                }
             }
         }
     }
-    for r in 0..R {
-        for c in 0..C {
-            let rest = left[r].1.iter().zip(right[c].1).map(|(a, b)| f64::from(a - b).powi(2));
-            let sum = f64::from(simd.reduce_sum_f32s(sums[r][c])) + rest.sum::<f64>();
-            totals[(i + r) * rows.len() + j + c] += sum;
+
+    /// The pairs among rows `i..i + SIDE` themselves.
+    #[inline(always)]
+    fn add_corner<const SIDE: usize>(self, totals: &mut [f64], i: usize) {
+        let end = self.rows.len().min(i + SIDE);
+        for left in i..end {
+            for right in left + 1..end {
+                self.add_tile::<1, 1>(totals, left, right);
+            }
         }
     }
+
+    /// Adds the distances of rows `i..i + R` to rows `j..j + C`.
+    ///
+    /// Every pair has a sum of its own and the same order of additions, whatever the tile's shape.
+    #[inline(always)]
+    fn add_tile<const R: usize, const C: usize>(self, totals: &mut [f64], i: usize, j: usize) {
+        let Tiles { simd, rows, first, .. } = self;
+        let length = rows[i].len() / S::F32_LANES;
+        let left: [_; R] = std::array::from_fn(|r| split::<S>(rows[i + r], length));
+        let right: [_; C] = std::array::from_fn(|c| split::<S>(rows[j + c], length));
+        let mut sums = [[simd.splat_f32s(0.0); C]; R];
+        for k in 0..length {
+            let others: [S::f32s; C] = std::array::from_fn(|c| right[c].0[k]);
+            for r in 0..R {
+                let own = left[r].0[k];
+                for c in 0..C {
+                    let difference = simd.sub_f32s(own, others[c]);
+                    sums[r][c] = simd.mul_add_f32s(difference, difference, sums[r][c]);
+                }
+            }
+        }
+        for r in 0..R {
+            for c in 0..C {
+                let rest = left[r].1.iter().zip(right[c].1).map(|(a, b)| f64::from(a - b).powi(2));
+                let sum = f64::from(simd.reduce_sum_f32s(sums[r][c])) + rest.sum::<f64>();
+                totals[(i - first + r) * rows.len() + j + c] += sum;
+            }
+        }
+    }
+}
+
+/// Writes a row times `scale` to the beginning of `target`.
+#[inline(always)]
+fn times<'a>(scale: f32, row: &[f32], target: &'a mut [f32]) -> &'a [f32] {
+    let target = &mut target[..row.len()];
+    for (target, &value) in target.iter_mut().zip(row) {
+        *target = scale * value;
+    }
+    target
 }
 
 /// A row as `length` whole registers and the rest.
@@ -189,11 +350,36 @@ mod tests {
     }
 
     #[test]
+    fn the_bits_do_not_depend_on_threads() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for (rows, columns) in [(7, 3 * PART + 5), (MANY + 5, 1100)] {
+            let updates = random(rows, columns);
+            let alone = squared_distances(updates.view());
+            assert_eq!(pool.install(|| squared_distances(updates.view())), alone);
+            let (a, b) = (updates.row(1), updates.row(rows - 1));
+            let exact = squared_distance(a.as_slice().unwrap(), b.as_slice().unwrap());
+            assert!((alone[[1, rows - 1]] - exact).abs() <= 2e-6 * exact);
+        }
+    }
+
+    #[test]
     fn huge_and_tiny_rows_keep_their_digits() {
         let updates = array![[1e30f32, 0.0], [-1e30, 0.0], [1e-30, 0.0], [3e-30, 0.0]];
         let distances = squared_distances(updates.view());
+        assert_eq!(SCALE, (-96f32).exp2(), "scaling changes no digit");
         assert!((distances[[0, 1]] / 4e60 - 1.0).abs() < 1e-6);
         assert!((distances[[2, 3]] / 4e-60 - 1.0).abs() < 1e-6);
+        assert!((distances[[1, 2]] / 1e60 - 1.0).abs() < 1e-6);
+        assert_eq!(distances[[0, 2]], distances[[2, 0]]);
+        // Colluders with one huge vector, next to each other and to one that is not finite.
+        let updates = array![[f32::MAX], [1.0], [f32::MAX], [f32::NAN], [f32::MIN]];
+        let distances = squared_distances(updates.view());
+        let square = f64::from(f32::MAX).powi(2);
+        let expected = [0.0, square, 0.0, f64::INFINITY, 4.0 * square];
+        for (other, expected) in expected.into_iter().enumerate() {
+            let distance = distances[[0, other]];
+            assert!(distance == expected || (distance / expected - 1.0).abs() < 1e-6, "{other}");
+        }
     }
 
     #[test]

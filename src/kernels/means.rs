@@ -3,11 +3,20 @@
 use ndarray::{Array1, Array2, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 
+use super::blocks;
+use super::centres::weighted_sum_with;
+
 /// Registers of sums that one group has at a time: enough to hide how long an addition takes.
 const REGISTERS: usize = 8;
 
-/// Columns of a weighted sum that are finished together.
-const COLUMNS: usize = 64;
+/// The same where rows are so many that a wider tile would leave the cache.
+const NARROW_REGISTERS: usize = 4;
+
+/// The number of rows from which tiles are narrow.
+const NARROW_FROM: usize = 2048;
+
+/// Columns that one thread takes at a time.
+const BLOCK: usize = 4096;
 
 /// `Σ w_i x_i` with one weight per row, length d: in row order, in `f64`, rounded once.
 ///
@@ -16,42 +25,21 @@ const COLUMNS: usize = 64;
 /// # Panics
 /// If there are more weights than rows.
 pub fn weighted_sum(updates: ArrayView2<'_, f32>, weights: &[f32]) -> Array1<f32> {
-    let updates = updates.as_standard_layout();
-    let flat = updates.as_slice().expect("standard layout is contiguous");
-    let counted = |(row, &weight): (usize, &f32)| (weight != 0.0).then_some((row, weight));
-    let counted: Vec<(usize, f32)> = weights.iter().enumerate().filter_map(counted).collect();
-    let mut sum = vec![0.0; updates.ncols()];
-    Arch::new().dispatch(WeightedSum { flat, weights: &counted, sum: &mut sum });
-    Array1::from(sum)
+    let weights: Vec<f64> = weights.iter().map(|&weight| f64::from(weight)).collect();
+    weighted_sum_with(updates, &weights, None)
 }
 
-/// One pass over all tiles of columns, compiled for each kind of processor.
-struct WeightedSum<'a> {
-    flat: &'a [f32],
-    weights: &'a [(usize, f32)],
-    sum: &'a mut [f32],
-}
-
-impl WithSimd for WeightedSum<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) {
-        let columns = self.sum.len();
-        for (tile, result) in self.sum.chunks_mut(COLUMNS).enumerate() {
-            let mut sums = [0.0f64; COLUMNS];
-            for &(row, weight) in self.weights {
-                let weight = f64::from(weight);
-                let source = &self.flat[row * columns + tile * COLUMNS..][..result.len()];
-                for (sum, &value) in sums.iter_mut().zip(source) {
-                    *sum += weight * f64::from(value);
-                }
-            }
-            for (result, &sum) in result.iter_mut().zip(&sums) {
-                *result = sum as f32;
-            }
-        }
-    }
+/// `Σ w_i x_i + w · extra`, as [`weighted_sum`] with one more row, which is added last.
+///
+/// # Panics
+/// If there are more weights than rows, or the extra row is of another length.
+pub fn weighted_sum_from(
+    updates: ArrayView2<'_, f32>,
+    weights: &[f64],
+    extra: &[f32],
+    weight: f64,
+) -> Array1<f32> {
+    weighted_sum_with(updates, weights, Some((extra, weight)))
 }
 
 /// For each group of row indices, the mean of those rows; shape `[groups, d]`.
@@ -61,44 +49,100 @@ impl WithSimd for WeightedSum<'_> {
 /// # Panics
 /// If a group names a row that is not there.
 pub fn means_of_rows(updates: ArrayView2<'_, f32>, groups: &[Vec<usize>]) -> Array2<f32> {
+    let narrow = |group: &Vec<usize>| group.iter().map(|&row| row as u32).collect();
+    let groups: Vec<Vec<u32>> = groups.iter().map(narrow).collect();
     let updates = updates.as_standard_layout();
+    let columns = updates.ncols();
+    let mut means = Array2::zeros((groups.len(), columns));
+    let shared = blocks::shared(updates.len());
     let flat = updates.as_slice().expect("standard layout is contiguous");
-    let (rows, columns) = updates.dim();
-    let mut means = vec![0.0; groups.len() * columns];
-    Arch::new().dispatch(Average { flat, rows, columns, groups, means: &mut means });
-    Array2::from_shape_vec((groups.len(), columns), means).expect("groups times columns elements")
+    let mut parts = columns_of(&mut means);
+    blocks::for_each(&mut parts, 1, shared, |block, parts| {
+        let source = |row: usize| &flat[row * columns..(row + 1) * columns][block * BLOCK..];
+        let sources: Vec<&[f32]> = (0..updates.nrows()).map(source).collect();
+        Arch::new().dispatch(Average { sources: &sources, groups: &groups, means: &mut parts[0] });
+    });
+    drop(parts);
+    means
 }
 
-/// One pass over all tiles of columns, compiled for each kind of processor.
-struct Average<'a> {
-    flat: &'a [f32],
-    rows: usize,
-    columns: usize,
-    groups: &'a [Vec<usize>],
-    means: &'a mut [f32],
+/// Puts in the place of each row the mean of its group: [`means_of_rows`] in the memory of the rows
+/// themselves, for one group per row.
+///
+/// # Panics
+/// If there are not as many groups as rows, or a group names a row that is not there.
+pub fn mix_rows(updates: Array2<f32>, groups: &[Vec<u32>]) -> Array2<f32> {
+    assert_eq!(groups.len(), updates.nrows(), "one group for each row");
+    let mut updates = match updates.is_standard_layout() {
+        true => updates,
+        false => updates.as_standard_layout().into_owned(),
+    };
+    let shared = blocks::shared(updates.len());
+    let mut parts = columns_of(&mut updates);
+    blocks::for_each(&mut parts, 1, shared, |_, parts| {
+        Arch::new().dispatch(Average { sources: &[], groups, means: &mut parts[0] });
+    });
+    drop(parts);
+    updates
 }
 
-impl WithSimd for Average<'_> {
+/// The rows of a matrix in standard layout, block of columns by block.
+fn columns_of(matrix: &mut Array2<f32>) -> Vec<Vec<&mut [f32]>> {
+    let (rows, columns) = matrix.dim();
+    let mut parts: Vec<Vec<&mut [f32]>> =
+        (0..columns.div_ceil(BLOCK)).map(|_| Vec::with_capacity(rows)).collect();
+    let flat = matrix.as_slice_mut().expect("standard layout is contiguous");
+    for row in flat.chunks_mut(columns.max(1)) {
+        for (part, row) in parts.iter_mut().zip(row.chunks_mut(BLOCK)) {
+            part.push(row);
+        }
+    }
+    parts
+}
+
+/// One pass over all tiles of a block of columns, compiled for each kind of processor.
+struct Average<'a, 'b> {
+    /// The rows, from the block on; none where they are those of `means`.
+    sources: &'a [&'a [f32]],
+    groups: &'a [Vec<u32>],
+    means: &'a mut [&'b mut [f32]],
+}
+
+impl WithSimd for Average<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        if self.sources.len().max(self.groups.len()) < NARROW_FROM {
+            self.average::<S, REGISTERS>(simd);
+        } else {
+            self.average::<S, NARROW_REGISTERS>(simd);
+        }
+    }
+}
+
+impl Average<'_, '_> {
+    #[inline(always)]
+    fn average<S: Simd, const REGISTERS: usize>(self, simd: S) {
         let lanes = REGISTERS * S::F64_LANES;
+        let columns = self.means.first().map_or(0, |row| row.len());
+        let in_place = self.sources.is_empty();
+        let rows = if in_place { self.means.len() } else { self.sources.len() };
         // The tile is widened once and read by all groups.
-        let mut tile = vec![0.0f64; self.rows * lanes];
+        let mut room = blocks::room(rows * lanes, 0.0f64);
+        let tile = blocks::lined_up(&mut room, rows * lanes);
         let mut mean = vec![0.0f64; lanes];
-        for start in (0..self.columns).step_by(lanes) {
-            let width = lanes.min(self.columns - start);
+        for start in (0..columns).step_by(lanes) {
+            let width = lanes.min(columns - start);
             for (row, wide) in tile.chunks_exact_mut(lanes).enumerate() {
-                let source = &self.flat[row * self.columns + start..][..width];
-                for (wide, &value) in wide.iter_mut().zip(source) {
+                let source = if in_place { &*self.means[row] } else { self.sources[row] };
+                for (wide, &value) in wide.iter_mut().zip(&source[start..start + width]) {
                     *wide = f64::from(value);
                 }
             }
-            for (group, members) in self.groups.iter().enumerate() {
-                mean_of(simd, &tile, members, &mut mean);
-                let target = &mut self.means[group * self.columns + start..][..width];
-                for (target, &mean) in target.iter_mut().zip(&mean) {
+            for (target, members) in self.means.iter_mut().zip(self.groups) {
+                mean_of::<S, REGISTERS>(simd, tile, members, &mut mean);
+                for (target, &mean) in target[start..start + width].iter_mut().zip(&mean) {
                     *target = mean as f32;
                 }
             }
@@ -108,11 +152,16 @@ impl WithSimd for Average<'_> {
 
 /// Writes the mean of the `members` among the rows of `tile`, each as long as `mean`.
 #[inline(always)]
-fn mean_of<S: Simd>(simd: S, tile: &[f64], members: &[usize], mean: &mut [f64]) {
+fn mean_of<S: Simd, const REGISTERS: usize>(
+    simd: S,
+    tile: &[f64],
+    members: &[u32],
+    mean: &mut [f64],
+) {
     let mut sums = [simd.splat_f64s(0.0); REGISTERS];
     for &member in members {
         // An array, so that its length is known and the sums stay in registers.
-        let row = S::as_simd_f64s(&tile[member * mean.len()..][..mean.len()]).0;
+        let row = S::as_simd_f64s(&tile[member as usize * mean.len()..][..mean.len()]).0;
         let row: &[S::f64s; REGISTERS] = row.first_chunk().expect("a row fills the registers");
         for register in 0..REGISTERS {
             sums[register] = simd.add_f64s(sums[register], row[register]);
@@ -146,6 +195,26 @@ mod tests {
                 Array2::from_shape_fn((3, columns), |(row, column)| (row + column) as f32);
             let expected = Array1::from_shape_fn(columns, |column| (4 * column + 6) as f32);
             assert_eq!(weighted_sum(updates.view(), &[1.0, 0.0, 3.0]), expected);
+        }
+    }
+
+    #[test]
+    fn in_place_and_on_any_number_of_threads_the_bits_are_the_same() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for (rows, columns) in [(3, 100_001), (9, 70), (0, 4), (4, 0), (NARROW_FROM, 150)] {
+            let value = |(row, column): (usize, usize)| ((row * 7 + column * 3) % 101) as f32 / 7.0;
+            let updates = Array2::from_shape_fn((rows, columns), value);
+            let groups: Vec<Vec<usize>> = (0..rows)
+                .map(|row| [row / 2, row].into_iter().chain(0..row / 3).collect())
+                .collect();
+            let apart = means_of_rows(updates.view(), &groups);
+            let narrow = |group: &Vec<usize>| group.iter().map(|&row| row as u32).collect();
+            let narrow: Vec<Vec<u32>> = groups.iter().map(narrow).collect();
+            assert_eq!(mix_rows(updates.clone(), &narrow), apart);
+            assert_eq!(pool.install(|| mix_rows(updates.clone(), &narrow)), apart);
+            assert_eq!(pool.install(|| means_of_rows(updates.view(), &groups)), apart);
+            let turned = updates.t().as_standard_layout().into_owned().reversed_axes();
+            assert_eq!(mix_rows(turned, &narrow), apart);
         }
     }
 

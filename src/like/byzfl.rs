@@ -51,6 +51,28 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| read(given, |given: Tolerance| Ok(given.with(KRUM))),
     },
     Entry {
+        name: "byzfl.Meamed",
+        kind: Kind::Aggregator,
+        member: "mean_around_median",
+        parameters: || schema_for!(Tolerance),
+        byzantine: Some(0),
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(MEAMED))),
+    },
+    Entry {
+        name: "byzfl.CenteredClipping",
+        kind: Kind::Aggregator,
+        member: "centered_clipping",
+        parameters: || schema_for!(CenteredClipping),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: CenteredClipping| {
+                let (iterations, tau) = (given.iterations, number("tau", given.tau)?);
+                let start = "start = \"previous\"";
+                Ok(Translation::to(format!("iterations = {iterations}\ntau = {tau}\n{start}")))
+            })
+        },
+    },
+    Entry {
         name: "byzfl.NNM",
         kind: Kind::PreAggregator,
         member: "nearest_neighbour_mixing",
@@ -109,6 +131,9 @@ pub(super) static ENTRIES: &[Entry] = &[
 /// Its conventions for Krum and Multi-Krum; Multi-Krum keeps `n - f`, which is our default.
 const KRUM: &str = "neighbours = \"inclusive\"\ndistance = \"squared\"\ntolerance = \"majority\"";
 
+/// Its conventions for the mean around the median.
+const MEAMED: &str = "centre = \"midpoint\"\nties = \"first\"";
+
 /// No parameters.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +150,23 @@ struct Tolerance {
 impl Tolerance {
     fn with(self, parameters: &str) -> Translation {
         Translation { byzantine: self.f, ..Translation::to(parameters) }
+    }
+}
+
+/// Its centered clipping.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct CenteredClipping {
+    /// How many steps are made in a round.
+    #[serde(rename = "L")]
+    iterations: u32,
+    /// How far a row may pull.
+    tau: f64,
+}
+
+impl Default for CenteredClipping {
+    fn default() -> Self {
+        CenteredClipping { iterations: 1, tau: 100.0 }
     }
 }
 

@@ -24,7 +24,7 @@ use super::{Claims, PreAggregator};
 use crate::aggregators::{AggregateError, Context};
 use crate::catalog::Entry;
 use crate::kernels::distances::squared_distances;
-use crate::kernels::means::means_of_rows;
+use crate::kernels::means::mix_rows;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn PreAggregator, Claims> = Entry {
@@ -57,19 +57,26 @@ impl PreAggregator for NearestNeighbourMixing {
         let rows = updates.nrows();
         self.admits(rows, context.byzantine)?;
         let distances = squared_distances(updates.view());
-        let neighbours: Vec<Vec<usize>> = (0..rows)
+        let neighbours: Vec<Vec<u32>> = (0..rows)
             .map(|row| nearest(row, distances.row(row), rows - context.byzantine))
             .collect();
-        Ok(means_of_rows(updates.view(), &neighbours))
+        drop(distances);
+        Ok(mix_rows(updates, &neighbours))
     }
 }
 
 /// The `count` rows nearest to `row`, itself included, ascending by index.
-fn nearest(row: usize, distances: ArrayView1<'_, f64>, count: usize) -> Vec<usize> {
-    let mut others: Vec<usize> = (0..distances.len()).filter(|&other| other != row).collect();
-    others.sort_by(|&a, &b| distances[a].total_cmp(&distances[b]));
-    others.truncate(count - 1);
-    others.push(row);
+fn nearest(row: usize, distances: ArrayView1<'_, f64>, count: usize) -> Vec<u32> {
+    let mut others: Vec<u32> = (0..distances.len() as u32).collect();
+    others.swap_remove(row);
+    if count <= others.len() {
+        let distance = |other: u32| distances[other as usize];
+        others.select_nth_unstable_by(count - 1, |&a, &b| {
+            distance(a).total_cmp(&distance(b)).then(a.cmp(&b))
+        });
+        others.truncate(count - 1);
+    }
+    others.push(row as u32);
     others.sort_unstable();
     others
 }

@@ -1,0 +1,256 @@
+//! Steps towards a centre: how far each row is from a point, and the next point from that.
+//!
+//! Rules that move a point to where the rows are (geometric median, centered clipping) need in each
+//! step the distances of all rows to the point and then a weighted sum of the rows. The sum
+//! and the distances to it are found in one pass over memory, block of columns by block.
+
+use ndarray::{Array1, ArrayView2};
+use pulp::{Arch, Simd, WithSimd};
+
+use super::blocks;
+
+/// Columns whose squares are summed before the partial sum joins the total.
+const BLOCK: usize = 1024;
+
+/// Independent sums inside a block.
+const LANES: usize = 16;
+
+/// Rows that are added together.
+const ROWS: usize = 4;
+
+/// `‖x_i - point‖²` for every row, in `f64` and in an order that depends on the shape alone.
+///
+/// The same bits as [`crate::vector::squared_distance`]; NaN where a row holds a NaN.
+///
+/// # Panics
+/// If the point is not as long as a row.
+pub fn squared_distances_to(updates: ArrayView2<'_, f32>, point: &[f32]) -> Vec<f64> {
+    let (rows, columns) = updates.dim();
+    assert_eq!(point.len(), columns, "a point of another length than the rows");
+    let updates = updates.as_standard_layout();
+    let rows_of = Rows::new(updates.as_slice().expect("standard layout is contiguous"), columns);
+    let mut partial = vec![0.0; rows * columns.div_ceil(BLOCK)];
+    blocks::for_each(
+        &mut partial,
+        rows.max(1),
+        blocks::shared(rows * columns),
+        |block, partial| {
+            let point = &point[block * BLOCK..columns.min((block + 1) * BLOCK)];
+            Arch::new().dispatch(Distances { rows: rows_of, start: block * BLOCK, point, partial });
+        },
+    );
+    sum_of_blocks(&partial, rows)
+}
+
+/// `Σ w_i x_i`, length d, and the squared distances of all rows to it.
+///
+/// Sums run in row order in `f64` and are rounded once; rows of weight 0 are left out, whatever
+/// they hold. `extra` is one more row, added last, to which no distance is returned.
+///
+/// # Panics
+/// If there are more weights than rows, or the extra row is of another length.
+pub fn weighted_sum_and_distances(
+    updates: ArrayView2<'_, f32>,
+    weights: &[f64],
+    extra: Option<(&[f32], f64)>,
+) -> (Array1<f32>, Vec<f64>) {
+    let (rows, columns) = updates.dim();
+    let updates = updates.as_standard_layout();
+    let all = Rows::new(updates.as_slice().expect("standard layout is contiguous"), columns);
+    let counted = weighted_rows(all, weights, extra);
+    let mut sum = vec![0.0; columns];
+    let mut partial = vec![0.0; rows * columns.div_ceil(BLOCK)];
+    let shared = blocks::shared(rows * columns);
+    let (sums, partials) = ((sum.as_mut_slice(), BLOCK), (partial.as_mut_slice(), rows.max(1)));
+    blocks::for_each_of_two(sums, partials, shared, |block, point, partial| {
+        let start = block * BLOCK;
+        Arch::new().dispatch(WeightedSum { rows: &counted, start, sum: point });
+        Arch::new().dispatch(Distances { rows: all, start, point, partial });
+    });
+    (Array1::from(sum), sum_of_blocks(&partial, rows))
+}
+
+/// `Σ w_i x_i` of [`weighted_sum_and_distances`] alone.
+pub(super) fn weighted_sum_with(
+    updates: ArrayView2<'_, f32>,
+    weights: &[f64],
+    extra: Option<(&[f32], f64)>,
+) -> Array1<f32> {
+    let (rows, columns) = updates.dim();
+    let updates = updates.as_standard_layout();
+    let all = Rows::new(updates.as_slice().expect("standard layout is contiguous"), columns);
+    let counted = weighted_rows(all, weights, extra);
+    let mut sum = vec![0.0; columns];
+    blocks::for_each(&mut sum, BLOCK, blocks::shared(rows * columns), |block, sum| {
+        Arch::new().dispatch(WeightedSum { rows: &counted, start: block * BLOCK, sum });
+    });
+    Array1::from(sum)
+}
+
+/// Rows that lie one behind the other.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    flat: &'a [f32],
+    columns: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(flat: &'a [f32], columns: usize) -> Self {
+        Rows { flat, columns }
+    }
+
+    fn row(self, row: usize) -> &'a [f32] {
+        &self.flat[row * self.columns..(row + 1) * self.columns]
+    }
+}
+
+/// The rows that weigh anything, with their weights.
+fn weighted_rows<'a>(
+    rows: Rows<'a>,
+    weights: &[f64],
+    extra: Option<(&'a [f32], f64)>,
+) -> Vec<(&'a [f32], f64)> {
+    let own = weights.iter().enumerate().map(|(row, &weight)| (rows.row(row), weight));
+    own.chain(extra).filter(|&(_, weight)| weight != 0.0).collect()
+}
+
+/// The totals of all rows, block by block.
+fn sum_of_blocks(partial: &[f64], rows: usize) -> Vec<f64> {
+    let mut totals = vec![0.0; rows];
+    for partial in partial.chunks(rows.max(1)) {
+        for (total, partial) in totals.iter_mut().zip(partial) {
+            *total += partial;
+        }
+    }
+    totals
+}
+
+/// One block of a weighted sum.
+struct WeightedSum<'a> {
+    rows: &'a [(&'a [f32], f64)],
+    start: usize,
+    sum: &'a mut [f32],
+}
+
+impl WithSimd for WeightedSum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let mut sums = [0.0f64; BLOCK];
+        let columns = self.sum.len();
+        let sums = &mut sums[..columns];
+        let (fours, rest) = self.rows.as_chunks::<ROWS>();
+        for four in fours {
+            // Each sum takes the four rows in order, as it would one after the other.
+            let [(a, wa), (b, wb), (c, wc), (d, wd)] =
+                four.map(|(row, weight)| (&row[self.start..][..columns], weight));
+            for (column, sum) in sums.iter_mut().enumerate() {
+                let first = *sum + wa * f64::from(a[column]) + wb * f64::from(b[column]);
+                *sum = first + wc * f64::from(c[column]) + wd * f64::from(d[column]);
+            }
+        }
+        for (row, weight) in rest {
+            for (sum, &value) in sums.iter_mut().zip(&row[self.start..][..columns]) {
+                *sum += weight * f64::from(value);
+            }
+        }
+        for (result, &sum) in self.sum.iter_mut().zip(&*sums) {
+            *result = sum as f32;
+        }
+    }
+}
+
+/// The partial squared distances of all rows in one block.
+struct Distances<'a> {
+    rows: Rows<'a>,
+    start: usize,
+    point: &'a [f32],
+    partial: &'a mut [f64],
+}
+
+impl WithSimd for Distances<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let block = |row: usize| &self.rows.row(row)[self.start..][..self.point.len()];
+        let (fours, rest) = self.partial.as_chunks_mut::<ROWS>();
+        for (index, four) in fours.iter_mut().enumerate() {
+            *four = distances(std::array::from_fn(|row| block(index * ROWS + row)), self.point);
+        }
+        for (index, partial) in rest.iter_mut().enumerate() {
+            [*partial] = distances([block(fours.len() * ROWS + index)], self.point);
+        }
+    }
+}
+
+/// The squared distances of some rows to a point: several at once keep more of memory busy.
+#[inline(always)]
+fn distances<const N: usize>(rows: [&[f32]; N], point: &[f32]) -> [f64; N] {
+    let (points, rest) = point.as_chunks::<LANES>();
+    let blocks = rows.map(|row| &row.as_chunks::<LANES>().0[..points.len()]);
+    let mut sums = [[0.0f64; LANES]; N];
+    for (index, point) in points.iter().enumerate() {
+        let point = point.map(f64::from);
+        for (block, sums) in blocks.iter().zip(&mut sums) {
+            let values = block[index].map(f64::from);
+            for lane in 0..LANES {
+                let difference = values[lane] - point[lane];
+                sums[lane] += difference * difference;
+            }
+        }
+    }
+    for (row, sums) in rows.iter().zip(&mut sums) {
+        let row_rest = &row[points.len() * LANES..];
+        for (sum, (a, b)) in sums.iter_mut().zip(row_rest.iter().zip(rest)) {
+            let difference = f64::from(*a) - f64::from(*b);
+            *sum += difference * difference;
+        }
+    }
+    sums.map(|sums| sums.iter().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+    use rand::RngExt;
+
+    use super::*;
+    use crate::seed::{Purpose, run_stream};
+    use crate::vector::{as_slice, squared_distance};
+
+    #[test]
+    fn by_hand() {
+        let updates = array![[0.0, 4.0], [f32::NAN, 1.0], [6.0, 8.0]];
+        let (sum, distances) =
+            weighted_sum_and_distances(updates.view(), &[0.5, 0.0, 0.5], Some((&[1.0, 0.0], 3.0)));
+        assert_eq!(sum, array![6.0, 6.0]);
+        assert_eq!(distances[0], 40.0);
+        assert!(distances[1].is_nan());
+        assert_eq!(distances[2], 4.0);
+    }
+
+    #[test]
+    fn the_bits_are_those_of_the_vector_module_on_any_number_of_threads() {
+        let mut rng = run_stream(4, Purpose::Aggregation);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        for (rows, columns) in [(0, 5), (1, 0), (3, 15), (7, 1024), (9, 2049), (6, 50_000)] {
+            let updates = Array2::from_shape_fn((rows, columns), |_| rng.random::<f32>() - 0.5);
+            let weights: Vec<f64> = (0..rows).map(|_| f64::from(rng.random::<f32>())).collect();
+            let step = || weighted_sum_and_distances(updates.view(), &weights, None);
+            let (sum, distances) = step();
+            assert_eq!(pool.install(step), (sum.clone(), distances.clone()));
+            assert_eq!(squared_distances_to(updates.view(), as_slice(&sum)), distances);
+            for (row, &distance) in updates.rows().into_iter().zip(&distances) {
+                assert_eq!(squared_distance(row.to_slice().unwrap(), as_slice(&sum)), distance);
+            }
+            let slow = Array1::from_shape_fn(columns, |column| {
+                let column = updates.column(column);
+                let products = column.iter().zip(&weights).map(|(&x, &w)| f64::from(x) * w);
+                products.sum::<f64>() as f32
+            });
+            assert_eq!(sum, slow);
+        }
+    }
+}
