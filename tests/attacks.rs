@@ -102,7 +102,7 @@ fn success(lab: &Lab, out: &str) -> (Vec<String>, f64) {
 
 #[test]
 fn a_backdoor_is_measured_and_scaling_opens_it() {
-    let poison = "poison = { backdoor_patch = { target = 3 } }";
+    let poison = "poison = { backdoor_patch = { target = 3, share = 0.1 } }";
     let alone = lab(12, CENTRAL, "mean", &format!("corrupted = 1\n{poison}"));
     alone.finish("one", &[]);
     let (alone, _) = success(&alone, "one");
@@ -173,5 +173,7 @@ fn searching_with_the_rule_does_more_than_not() {
     let searched = "corrupted = 4\nknowledge = \"omniscient_and_rule\"\nattack = ";
     let none = accuracy("corrupted = 0");
     let adaptive = accuracy(&format!("{searched}{{ adaptive = {{ horizon = 5 }} }}"));
-    assert!(adaptive < none - 0.1, "{adaptive} with the attack, {none} without");
+    let unknowing = accuracy("corrupted = 4\nattack = \"little_is_enough\"");
+    assert!(adaptive < none - 0.3, "{adaptive} with the attack, {none} without");
+    assert!(adaptive < unknowing - 0.3, "{adaptive} with the rule, {unknowing} without");
 }

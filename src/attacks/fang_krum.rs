@@ -70,6 +70,9 @@ struct FangKrum {
     last: Last,
     /// How many corrupted rows Krum is shown: `all` (default), `growing` or `one`.
     supporters: Supporters,
+    /// Whether these stand behind the known rows, of which Krum then takes the first of equals;
+    /// default no, and they stand first.
+    behind: bool,
     /// Whether Krum sums `squared` distances (default) or `plain` ones.
     distance: Power,
     /// How many distances Krum sums: `others`, the n - m - 2 to other rows (default); `itself`, as
@@ -132,6 +135,7 @@ impl Default for FangKrum {
             threshold: 1e-5,
             last: Last::Above,
             supporters: Supporters::All,
+            behind: false,
             distance: Power::Squared,
             neighbours: Neighbours::Others,
             radius: 0.0,
@@ -183,7 +187,7 @@ impl FangKrum {
         }
     }
 
-    /// Whether Krum picks one of `copies` rows `-lambda · signs`, which stand first.
+    /// Whether Krum picks one of `copies` rows `-lambda · signs`.
     fn selected(
         &self,
         rows: ArrayView2<'_, f32>,
@@ -193,8 +197,10 @@ impl FangKrum {
     ) -> bool {
         let lies =
             Array2::from_shape_fn((copies, signs.len()), |(_, at)| (-lambda * signs[at]) as f32);
-        let all = concatenate(Axis(0), &[lies.view(), rows]).expect("rows of one model");
-        self.selection().pick(all.view(), copies) < copies
+        let parts = if self.behind { [rows, lies.view()] } else { [lies.view(), rows] };
+        let all = concatenate(Axis(0), &parts).expect("rows of one model");
+        let picked = self.selection().pick(all.view(), copies);
+        if self.behind { picked >= rows.nrows() } else { picked < copies }
     }
 
     /// The paper's upper bound.

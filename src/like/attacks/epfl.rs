@@ -61,6 +61,7 @@ pub(super) static ENTRIES: &[Entry] = &[
 /// How far it goes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the library's own name for it")]
 struct Factor {
     /// The factor; for those that search, minus the number of tries.
     factor: f64,

@@ -29,7 +29,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| {
             read(given, |Nothing {}| {
                 Ok(Translation::to(
-                    "start = 1.0\nlast = \"below\"\nthreshold = 2e-5\nsupporters = \"growing\"",
+                    "start = 1.0\nlast = \"below\"\nthreshold = 2e-5\nsupporters = \"growing\"\nbehind = true",
                 ))
             })
         },
