@@ -1,20 +1,27 @@
 //! Adaptive: an automatic attack with the rule in the loop.
 //!
 //! It sends `B = mean(x) + sum_k c_k p_k` over the honest updates `x`, the same from every
-//! identity, and searches the `c` that carry the rule's outcome furthest from the mean by running
-//! the rule on what it considers sending, at most `evaluations` times. The directions `p` are few:
-//! the mean, its signs, the standard deviations, the way to the honest update furthest from the
-//! mean, the direction in which the honest differ most, and what the attack has achieved so far;
-//! each is scaled to the spread of the honest, so that a coefficient of 1 means a usual distance.
+//! identity, and searches the `c` for which the rule's outcome does most harm by running the rule
+//! on what it considers sending, at most `evaluations` times. Harm is how far the outcome is from
+//! the mean against the direction of the mean itself (`aim = "against"`, default), which is what
+//! keeps a model from learning, or in any direction (`away`), which is what robustness is proven
+//! against: under an unbounded rule the two agree, but what is furthest away may as well be the
+//! mean amplified, and that teaches the model faster.
+//!
+//! The directions `p` are few: the mean, its signs, the standard deviations, the way to the honest
+//! update furthest from the mean, the direction in which the honest differ most, and what is
+//! remembered of earlier rounds; each is scaled to the spread of the honest, so that a coefficient
+//! of 1 means a usual distance.
 //!
 //! First come the vectors of published attacks (inner product, a little is enough, a copy of
 //! the honest update furthest out), so that it never does less than these. Then each direction
 //! by itself, on both sides, near and far; then steps along single directions from the best point,
 //! which shrink when none helps.
 //!
-//! With a `horizon` above 1, what counts is not this round alone but the distance covered in the
-//! last `horizon` rounds together, this one included. It then keeps pushing the same way rather
-//! than to and fro, which is what wears down rules that remember.
+//! With a `horizon` above 1 it looks at the last so many rounds together, this one included:
+//! `against` then means against the sum of their means, of which chance has less part, and `away`
+//! the distance covered in all of them, so that it keeps pushing the same way rather than to and
+//! fro, which is what wears down rules that remember.
 //!
 //! Fails where the rule that it was lent is not the one that decides: it is told of no state that
 //! the rule keeps from round to round, and cannot plan with it. What it finds is a lower bound of
@@ -61,13 +68,26 @@ pub(super) static ENTRY: Entry<dyn Attack, Claims> = Entry {
 struct Adaptive {
     /// How often the rule is run in a round, 1 to 10,000; default 80.
     evaluations: u32,
-    /// Over how many rounds the distance covered counts, 1 to 1,000; default 1.
+    /// How many rounds count together, 1 to 1,000; default 1.
     horizon: u32,
+    /// Whether the outcome is to be led `against` the direction of the mean (default), or `away`
+    /// from it in any direction.
+    aim: Aim,
+}
+
+/// What is harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Aim {
+    /// Against the direction of learning.
+    Against,
+    /// In any direction.
+    Away,
 }
 
 impl Default for Adaptive {
     fn default() -> Self {
-        Adaptive { evaluations: 80, horizon: 1 }
+        Adaptive { evaluations: 80, horizon: 1, aim: Aim::Against }
     }
 }
 
@@ -84,14 +104,13 @@ impl Adaptive {
         Ok(())
     }
 
-    /// The name under which it remembers what it achieved in the round `ago` rounds back, as far
-    /// as names are used again.
+    /// The name under which it remembers a round; it is used again once that is out of sight.
     fn slot(&self, view: &View<'_>, round: u32) -> String {
-        view.memory_of(&format!("adaptive.covered.{}", round % self.horizon))
+        view.memory_of(&format!("adaptive.round.{}", round % self.horizon))
     }
 
-    /// What was achieved in the rounds of the horizon before this one, added up.
-    fn covered(&self, view: &View<'_>, columns: usize, memory: &Memory) -> Vec<f64> {
+    /// What is remembered of the rounds of the horizon before this one, added up.
+    fn past(&self, view: &View<'_>, columns: usize, memory: &Memory) -> Vec<f64> {
         let mut sum = vec![0.0; columns];
         for ago in 1..self.horizon {
             let Some(before) = view.round.0.checked_sub(ago) else { break };
@@ -101,6 +120,22 @@ impl Adaptive {
             }
         }
         sum
+    }
+}
+
+impl Adaptive {
+    /// How much harm it is that the outcome is `away` from the mean: against the `way` that the
+    /// honest go, or together with what was covered in the `past`.
+    fn harm(&self, away: &[f64], past: &[f64], way: &[f64]) -> f64 {
+        let size = length(way);
+        if self.aim == Aim::Against && size > 0.0 {
+            let along: f64 = away.iter().zip(way).map(|(away, way)| away * way).sum();
+            return -along / size;
+        }
+        match self.aim {
+            Aim::Against => length(away),
+            Aim::Away => length(&away.iter().zip(past).map(|(a, b)| a + b).collect::<Vec<_>>()),
+        }
     }
 }
 
@@ -120,11 +155,12 @@ impl Attack for Adaptive {
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
         let trial = Trial::new(ENTRY.name, view, None)?;
-        let covered = self.covered(view, trial.mean.len(), memory);
-        let basis = Basis::new(view.known(), &trial.mean, &covered);
+        let past = self.past(view, trial.mean.len(), memory);
+        let basis = Basis::new(view.known(), &trial.mean, &past);
+        let way: Vec<f64> = past.iter().zip(&trial.mean).map(|(past, mean)| past + mean).collect();
         let gain = |coefficients: &[f64]| {
             let away = trial.displacement(&basis.at(coefficients))?;
-            Some(length(&away.iter().zip(&covered).map(|(a, b)| a + b).collect::<Vec<_>>()))
+            Some(self.harm(&away, &past, &way))
         };
         let mut climb = Climb::new(self.evaluations, basis.directions(), gain);
         for start in basis.published() {
@@ -132,11 +168,12 @@ impl Attack for Adaptive {
         }
         let best = basis.at(&climb.run());
         if self.horizon > 1 {
-            let away = trial.displacement(&best).unwrap_or_else(|| vec![0.0; best.len()]);
-            memory.set(
-                &self.slot(view, view.round.0),
-                away.iter().map(|&value| value as f32).collect(),
-            );
+            let kept = match self.aim {
+                Aim::Against => trial.mean.clone(),
+                Aim::Away => trial.displacement(&best).unwrap_or_else(|| vec![0.0; best.len()]),
+            };
+            let kept = kept.iter().map(|&value| value as f32).collect();
+            memory.set(&self.slot(view, view.round.0), kept);
         }
         let vector = best.into_iter().map(|value| value as f32).collect();
         Ok(Crafted::same(&vector, view.identities.len()))
@@ -150,13 +187,21 @@ mod tests {
     use super::*;
     use crate::attacks::tests::{Stage, build, craft_against, middle};
 
-    /// How far from the mean of the honest a rule is led by an attack.
-    fn led(attack: &dyn Attack, honest: &Array2<f32>, rule: &super::super::Defence<'_>) -> f64 {
+    /// How far a rule is led from the mean of the honest by an attack, and how far against it.
+    fn led(
+        attack: &dyn Attack,
+        honest: &Array2<f32>,
+        rule: &crate::attacks::Defence<'_>,
+    ) -> [f64; 2] {
         let sent = craft_against(attack, honest, 3, rule).unwrap();
         let all = ndarray::concatenate![ndarray::Axis(0), honest.view(), sent.view()];
         let mean = honest.mean_axis(ndarray::Axis(0)).unwrap();
-        let away = rule(all.view()).unwrap() - mean;
-        away.iter().map(|&away| f64::from(away).powi(2)).sum::<f64>().sqrt()
+        let away = rule(all.view()).unwrap() - &mean;
+        let product = |a: &ndarray::Array1<f32>, b: &ndarray::Array1<f32>| -> f64 {
+            a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+        };
+        let against = -product(&away, &mean) / product(&mean, &mean).sqrt();
+        [product(&away, &away).sqrt(), against]
     }
 
     /// The mean of the rows within reach of the coordinate-wise median.
@@ -178,13 +223,15 @@ mod tests {
         let honest = Array2::from_shape_fn((10, 6), |(row, column)| {
             ((row * 7 + column * 5) % 11) as f32 * 0.5 + column as f32
         });
-        let attack = Adaptive::default();
         let others = ["sign_flip", "inner_product", "little_is_enough", "min_max", "min_sum"];
-        for rule in [&middle as &super::super::Defence<'_>, &near_the_middle] {
-            let ours = led(&attack, &honest, rule);
-            for name in others {
-                let theirs = led(&*build(name, ""), &honest, rule);
-                assert!(ours >= theirs - 1e-6, "{name}: {theirs} against {ours}");
+        for rule in [&middle as &crate::attacks::Defence<'_>, &near_the_middle] {
+            for (measure, aim) in [Aim::Away, Aim::Against].into_iter().enumerate() {
+                let attack = Adaptive { aim, ..Adaptive::default() };
+                let ours = led(&attack, &honest, rule)[measure];
+                for name in others {
+                    let theirs = led(&*build(name, ""), &honest, rule)[measure];
+                    assert!(ours >= theirs - 1e-6, "{name}, {aim:?}: {theirs} against {ours}");
+                }
             }
         }
     }
@@ -194,7 +241,7 @@ mod tests {
         // The median can be led equally far to both sides: only the past tells them apart.
         let honest = array![[-1.0], [0.0], [1.0]];
         let rule = |rows: ArrayView2<'_, f32>| middle(rows);
-        let attack = Adaptive { horizon: 5, ..Adaptive::default() };
+        let attack = Adaptive { horizon: 5, aim: Aim::Away, ..Adaptive::default() };
         let mut stage = Stage { defence: Some(&rule), ..Stage::default() };
         let mut sides = Vec::new();
         for round in 1..=5 {
@@ -212,7 +259,7 @@ mod tests {
             runs.set(runs.get() + 1);
             middle(rows)
         };
-        let attack = Adaptive { evaluations: 7, horizon: 1 };
+        let attack = Adaptive { evaluations: 7, ..Adaptive::default() };
         craft_against(&attack, &array![[1.0, 2.0], [3.0, 5.0]], 1, &rule).unwrap();
         assert_eq!(runs.get(), 7);
     }

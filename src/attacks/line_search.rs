@@ -15,8 +15,8 @@ pub(super) enum LineSearch {
         /// How often the defence is tried.
         evaluations: u32,
     },
-    /// From a start upwards, in steps that double while that helps; then back and forth, in steps
-    /// that shrink. The factor never gets below 0.
+    /// From a start upwards, in steps that double while that helps; then on from the best, in
+    /// steps that shrink, or back and forth about it. The factor never gets below 0.
     Doubling {
         /// How often the defence is tried.
         evaluations: u32,
@@ -26,6 +26,9 @@ pub(super) enum LineSearch {
         step: f64,
         /// What a step is multiplied by once one has failed, in 0 to 1.
         ratio: f64,
+        /// Whether it goes back once a step has failed; by default only ever on.
+        #[serde(default)]
+        back: bool,
     },
 }
 
@@ -61,9 +64,9 @@ impl LineSearch {
                 tries.two_sided();
                 tries.best.0
             }
-            LineSearch::Doubling { evaluations, start, step, ratio } => {
+            LineSearch::Doubling { evaluations, start, step, ratio, back } => {
                 let mut tries = Tries { left: evaluations, best: (start, f64::NEG_INFINITY), gain };
-                tries.doubling(start, step, ratio);
+                tries.doubling(start, step, ratio, back);
                 tries.best.0
             }
         }
@@ -75,6 +78,9 @@ const RUNGS: std::ops::RangeInclusive<i32> = -3..=4;
 
 /// No factor is tried beyond this: single precision ends soon after.
 const FACTOR_MAX: f64 = 1e12;
+
+/// The relative difference of two gains that single precision may make of equal ones.
+const NOISE: f64 = 5e-7;
 
 /// A search under way.
 struct Tries<G> {
@@ -92,7 +98,10 @@ impl<G: FnMut(f64) -> f64> Tries<G> {
         }
         self.left -= 1;
         let gain = (self.gain)(factor);
-        let better = gain > self.best.1;
+        // Rules answer in single precision: what differs by less is the same.
+        let (_, before) = self.best;
+        let better =
+            if before.is_finite() { gain > before + NOISE * before.abs() } else { gain > before };
         if better {
             self.best = (factor, gain);
         }
@@ -126,7 +135,7 @@ impl<G: FnMut(f64) -> f64> Tries<G> {
         }
     }
 
-    fn doubling(&mut self, start: f64, step: f64, ratio: f64) {
+    fn doubling(&mut self, start: f64, step: f64, ratio: f64, back: bool) {
         self.attempt(start);
         let mut step = step;
         let mut proposed = start;
@@ -139,14 +148,16 @@ impl<G: FnMut(f64) -> f64> Tries<G> {
             step *= 2.0;
         }
         while self.left > 0 {
-            proposed = if proposed < self.best.0 {
+            proposed = if !back {
+                self.best.0 + step
+            } else if proposed < self.best.0 {
                 proposed + step
             } else {
-                let mut back = proposed - step;
-                while back < 0.0 {
-                    back = f64::midpoint(back, proposed);
+                let mut nearer = proposed - step;
+                while nearer < 0.0 {
+                    nearer = f64::midpoint(nearer, proposed);
                 }
-                back
+                nearer
             };
             self.attempt(proposed);
             step *= ratio;
@@ -171,7 +182,8 @@ mod tests {
     fn doubling_by_hand() {
         // 0, 1, 3 fail at 7; then 6.2, 5.56, … back towards the top at 3.5.
         let mut tried = Vec::new();
-        let search = LineSearch::Doubling { evaluations: 6, start: 0.0, step: 1.0, ratio: 0.8 };
+        let search =
+            LineSearch::Doubling { evaluations: 6, start: 0.0, step: 1.0, ratio: 0.8, back: true };
         let found = search.best(|factor| {
             tried.push(factor);
             -(factor - 3.5f64).abs()
@@ -181,6 +193,10 @@ mod tests {
             assert!((tried - expected).abs() < 1e-9, "{tried} for {expected}");
         }
         assert!((found - 3.8).abs() < 1e-9, "{found}");
+        // Who only goes on from the best at 3 tries 6.2, 5.56, … and ends there.
+        let search =
+            LineSearch::Doubling { evaluations: 6, start: 0.0, step: 1.0, ratio: 0.8, back: false };
+        assert!((search.best(|factor| -(factor - 3.5f64).abs()) - 3.0).abs() < 1e-9);
     }
 
     #[test]

@@ -117,7 +117,8 @@ mod tests {
         let honest = array![[1.0, 2.0], [4.0, -1.0], [7.0, 0.5], [2.0, 2.0]];
         for direction in [Direction::Unit, Direction::Sign, Direction::Deviation] {
             let exact = MinMax { direction, ..MinMax::default() };
-            let halving = Search::Halving { start: 10.0, tolerance: 1e-5, least_step: 0.0 };
+            let halving =
+                Search::Halving { start: 10.0, step: 10.0, tolerance: 1e-5, least_step: 0.0 };
             let searched = MinMax { search: halving, ..exact.clone() };
             let exact = craft_omniscient(&exact, &honest, 1).unwrap();
             let searched = craft_omniscient(&searched, &honest, 1).unwrap();

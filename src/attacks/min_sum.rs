@@ -3,7 +3,7 @@
 //! `B = mean(x) - gamma · p` over the known updates `x`, with the largest `gamma` for which
 //! `sum_i |x_i - B|²` is at most `min_i sum_j |x_i - x_j|²`. `p` is the unit mean, its sign, or
 //! the standard deviations. With `budget = "largest"` it is the least central update that counts,
-//! as in the code of SignGuard; `squared = false` sums distances in place of their squares.
+//! as in the code of `SignGuard`; `squared = false` sums distances in place of their squares.
 //!
 //! For sums of squares the largest factor has a closed form, which is taken: the distance of the
 //! row nearest to the mean (furthest, with `largest`), divided by `|p|`. The authors' search ends
@@ -151,7 +151,7 @@ mod tests {
     fn a_search_agrees_where_it_can_reach() {
         let honest = array![[1.0, 2.0], [4.0, -1.0], [7.0, 0.5], [2.0, 2.0]];
         let exact = craft_omniscient(&MinSum::default(), &honest, 1).unwrap();
-        let search = Search::Halving { start: 10.0, tolerance: 1e-5, least_step: 0.0 };
+        let search = Search::Halving { start: 10.0, step: 10.0, tolerance: 1e-5, least_step: 0.0 };
         let searched = MinSum { search, ..MinSum::default() };
         let searched = craft_omniscient(&searched, &honest, 1).unwrap();
         for (exact, searched) in exact.iter().zip(&searched) {
@@ -163,7 +163,7 @@ mod tests {
     fn a_sum_of_plain_distances_is_searched_for() {
         let plain = MinSum { squared: false, ..MinSum::default() };
         assert!(plain.check().is_err());
-        let search = Search::Halving { start: 2.0, tolerance: 1e-5, least_step: 0.0 };
+        let search = Search::Halving { start: 2.0, step: 2.0, tolerance: 1e-5, least_step: 0.0 };
         // 6 + 6 = 12 from the middle; from 4 - g it is 3g + 0: no, 12 + g for g up to 6.
         let honest = array![[-2.0], [4.0], [10.0]];
         let attack = MinSum { search, budget: Budget::Largest, ..plain };

@@ -10,7 +10,7 @@
 //! forget.
 //!
 //! Reference: the name is that of the literature on reputation: Perrone and Nelson,
-//! A Study of On-Off Attack Models for Wireless Ad Hoc Networks, OpComm 2006.
+//! A Study of On-Off Attack Models for Wireless Ad Hoc Networks, `OpComm` 2006.
 
 use std::sync::Arc;
 

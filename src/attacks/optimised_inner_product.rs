@@ -99,7 +99,13 @@ mod tests {
         let sent = craft_against(&attack, &honest, 2, &middle).unwrap();
         assert!(sent[[0, 0]] >= 8.99, "{sent}");
         // One side alone finds 1, three below the mean.
-        let search = LineSearch::Doubling { evaluations: 20, start: 0.0, step: 10.0, ratio: 0.8 };
+        let search = LineSearch::Doubling {
+            evaluations: 20,
+            start: 0.0,
+            step: 10.0,
+            ratio: 0.8,
+            back: false,
+        };
         let one_sided = OptimisedInnerProduct { search, ..attack };
         let sent = craft_against(&one_sided, &honest, 2, &middle).unwrap();
         assert!(sent[[0, 0]] <= 1.0, "{sent}");

@@ -35,9 +35,11 @@ pub(super) enum Search {
     Halving {
         /// The first factor that is tried.
         start: f64,
+        /// Twice the first move; it is halved after each.
+        step: f64,
         /// It ends when the last try is this close to the last that passed.
         tolerance: f64,
-        /// Steps get no smaller than half of this.
+        /// Moves get no smaller than half of this.
         least_step: f64,
     },
     /// Bisection between 0 and a largest factor. It sends the last try, also where that failed.
@@ -61,8 +63,9 @@ impl Search {
         };
         match *self {
             Search::Exact => Ok(()),
-            Search::Halving { start, tolerance, least_step } => {
+            Search::Halving { start, step, tolerance, least_step } => {
                 positive("start", start)?;
+                positive("step", step)?;
                 positive("tolerance", tolerance)?;
                 finite("least_step", least_step)
             }
@@ -188,8 +191,8 @@ pub(super) fn search(
 ) -> f64 {
     match search {
         Search::Exact => exact(),
-        Search::Halving { start, tolerance, least_step } => {
-            let (mut gamma, mut step, mut passed) = (start, start, 0.0f64);
+        Search::Halving { start, step, tolerance, least_step } => {
+            let (mut gamma, mut step, mut passed) = (start, step, 0.0f64);
             for _ in 0..TRIES_MAX {
                 if (passed - gamma).abs() <= tolerance {
                     break;

@@ -78,6 +78,7 @@ impl Stage<'_> {
 }
 
 /// The median of each column, the upper one of two.
+#[expect(clippy::unnecessary_wraps, reason = "a defence may refuse")]
 pub(crate) fn middle(rows: ArrayView2<'_, f32>) -> Result<Array1<f32>, String> {
     let column = |column: ArrayView1<'_, f32>| {
         let mut values = column.to_vec();

@@ -7,8 +7,8 @@
 //! apart, as late in training, the rule that picks the row nearest to the others picks this one,
 //! and learning stops.
 //!
-//! Reference: the zero attack of FedML, He et al., FedML: A Research Library and Benchmark for
-//! Federated Machine Learning, 2020, SpicyFL workshop at NeurIPS.
+//! Reference: the zero attack of the library of He et al., `FedML`: A Research Library and
+//! Benchmark for Federated Machine Learning, 2020.
 
 use std::sync::Arc;
 

@@ -94,16 +94,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// The attack, and the rule that it is tried on.
 fn choose_parts(arguments: &Arguments) -> Result<(Member<dyn Attack>, Option<Against>), Usage> {
     let name = arguments.like.as_ref().or(arguments.attack.as_ref()).expect("clap requires one");
-    let mut schemas = vec![match &arguments.like {
-        Some(_) => {
-            let entry = like::find(name)?;
-            (entry.name, (entry.parameters)())
-        }
-        None => {
-            let entry = attacks::CATALOG.find(name)?;
-            (entry.name, (entry.parameters)())
-        }
-    }];
+    let mut schemas = Vec::new();
+    if arguments.like.is_some() {
+        let entry = like::find(name)?;
+        schemas.push((entry.name, (entry.parameters)()));
+    } else {
+        let entry = attacks::CATALOG.find(name)?;
+        schemas.push((entry.name, (entry.parameters)()));
+    }
     for part in &arguments.against {
         let entry = like::find(part)?;
         schemas.push((entry.name, (entry.parameters)()));

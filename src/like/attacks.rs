@@ -81,7 +81,8 @@ impl Searched {
     fn translation(self) -> Result<Translation, super::ConfigError> {
         let start = number("gamma_init", self.gamma_init)?;
         let tolerance = number("tol", self.tol)?;
-        let halving = format!("start = {start}, tolerance = {tolerance}, least_step = 0.0");
+        let halving =
+            format!("start = {start}, step = {start}, tolerance = {tolerance}, least_step = 0.0");
         let search = format!("search = {{ halving = {{ {halving} }} }}");
         Ok(Translation::to(format!("{}\n{search}", self.dev.direction())))
     }

@@ -21,8 +21,8 @@ pub(super) struct Basis {
 }
 
 impl Basis {
-    /// The directions in these rows; `covered` is what was achieved before.
-    pub(super) fn new(rows: ArrayView2<'_, f32>, mean: &[f64], covered: &[f64]) -> Self {
+    /// The directions in these rows; `past` is what is remembered.
+    pub(super) fn new(rows: ArrayView2<'_, f32>, mean: &[f64], past: &[f64]) -> Self {
         let away: Vec<Vec<f64>> = rows.rows().into_iter().map(|row| apart(row, mean)).collect();
         let lengths: Vec<f64> = away.iter().map(|away| length(away)).collect();
         let squares: f64 = lengths.iter().map(|length| length * length).sum();
@@ -43,7 +43,7 @@ impl Basis {
             mean.iter().copied().map(sign).collect(),
             out.clone(),
             principal(&away, out),
-            covered.to_vec(),
+            past.to_vec(),
         ];
         let mut basis =
             Basis { mean: mean.to_vec(), directions: Vec::new(), published: Vec::new() };
@@ -149,7 +149,7 @@ mod tests {
         let rows = array![[0.0, 3.0], [4.0, 3.0]];
         // Both lie 2 from the mean (2, 3).
         let basis = Basis::new(rows.view(), &[2.0, 3.0], &[0.0, 0.0]);
-        assert_eq!(basis.directions(), 5, "nothing was covered");
+        assert_eq!(basis.directions(), 5, "nothing is past");
         for direction in &basis.directions {
             assert!((length(direction) - 2.0).abs() < 1e-9, "{direction:?}");
         }

@@ -1,5 +1,5 @@
 //! Blades, Li et al., Blades: A Unified Benchmark Suite for Byzantine Attacks and Defenses in
-//! Federated Learning, IoTDI 2024.
+//! Federated Learning, `IoTDI` 2024.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;

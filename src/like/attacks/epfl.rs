@@ -61,6 +61,7 @@ pub(super) static ENTRIES: &[Entry] = &[
 /// How far it goes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the library's own name for it")]
 struct Factor {
     /// The factor; for those that search, minus the number of tries.
     factor: f64,
@@ -99,7 +100,9 @@ impl Factor {
         let evaluations = self.factor.abs() as u32;
         let copies = self.f.map_or_else(String::new, |f| format!("copies = {f}\n"));
         let negative = self.negative;
-        let doubling = format!("evaluations = {evaluations}, start = 0.0, step = 1.0, ratio = 0.8");
+        let doubling = format!(
+            "evaluations = {evaluations}, start = 0.0, step = 1.0, ratio = 0.8, back = true"
+        );
         let search = format!("search = {{ doubling = {{ {doubling} }} }}");
         Ok(Translation::to(format!("{more}\nnegative = {negative}\n{copies}{search}")))
     }

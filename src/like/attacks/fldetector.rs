@@ -15,7 +15,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| {
             read(given, |Nothing {}| {
                 Ok(Translation::to(
-                    "direction = \"krum\"\nstart = 1.0\nradius = 0.01\nwith_own = true",
+                    "direction = \"krum\"\nstart = 1.0\nlast = \"below\"\nradius = 0.01\nwith_own = true",
                 ))
             })
         },
@@ -28,7 +28,9 @@ pub(super) static ENTRIES: &[Entry] = &[
         byzantine: None,
         translate: |given| {
             read(given, |Nothing {}| {
-                Ok(Translation::to("start = 1.0\nthreshold = 2e-5\nsupporters = \"growing\""))
+                Ok(Translation::to(
+                    "start = 1.0\nlast = \"below\"\nthreshold = 2e-5\nsupporters = \"growing\"\nbehind = true",
+                ))
             })
         },
     },

@@ -41,4 +41,4 @@ pub(super) static ENTRIES: &[Entry] = &[
 
 /// From 2 on, in steps that get no smaller than a twentieth.
 const SEARCH: &str = "direction = \"deviation\"
-search = { halving = { start = 2.0, tolerance = 0.02, least_step = 0.1 } }";
+search = { halving = { start = 2.0, step = 1.0, tolerance = 0.02, least_step = 0.1 } }";
