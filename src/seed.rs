@@ -39,6 +39,8 @@ pub enum Purpose {
     Flood = 12,
     /// Which workers a partition of the network cuts off.
     Cut = 13,
+    /// Which values a worker's dropout leaves out in a round.
+    Dropout = 14,
 }
 
 /// The stream of `purpose` for one round and one node.

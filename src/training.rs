@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::{Batch, Samples};
 use crate::metrics::{self, Evaluation, Facts};
 use crate::models::Model;
-use crate::models::dense::Float;
+use crate::models::network::Float;
 use crate::node::{NodeId, Round};
 use crate::seed::{self, Purpose};
 use crate::vector::view_slice;
@@ -140,6 +140,7 @@ pub fn local_update(
     state: &WorkerState,
 ) -> (Update, WorkerState) {
     let mut rng = seed::stream(seed, Purpose::Batch, round, node);
+    let mut left_out = seed::stream(seed, Purpose::Dropout, round, node);
     let descent = training.descent();
     let mut velocity = state.velocity.clone();
     let mut batches = Batches::new(shard, training.batch);
@@ -151,7 +152,7 @@ pub fn local_update(
     for remaining in (0..training.local_steps).rev() {
         let batch = batches.draw(&mut rng);
         let view = ArrayView1::from(here.as_ref());
-        loss += f64::from(model.gradient(view, batch, direction.view_mut()));
+        loss += f64::from(model.gradient(view, batch, direction.view_mut(), &mut left_out));
         let slice = direction.as_slice_mut().expect("an owned vector is contiguous");
         descent.direct(&here, &mut velocity, slice);
         // The model itself is not shared, so the last step, often the only one, is not taken.
@@ -233,7 +234,7 @@ mod tests {
     use ndarray::{Array2, ArrayViewMut1, array};
 
     use super::*;
-    use crate::models::dense::Network;
+    use crate::models::network::Network;
 
     /// The loss `mean |w - x|² / 2` over the batch, whose gradient is `w - mean x`.
     #[derive(Debug)]
@@ -255,6 +256,7 @@ mod tests {
             parameters: ArrayView1<'_, f32>,
             batch: Batch<'_>,
             mut gradient: ArrayViewMut1<'_, f32>,
+            _rng: &mut dyn Rng,
         ) -> f32 {
             gradient.fill(0.0);
             let mut loss = 0.0;
@@ -273,6 +275,10 @@ mod tests {
 
         fn head(&self) -> Range<usize> {
             0..self.len
+        }
+
+        fn operations(&self) -> u64 {
+            2 * self.len as u64
         }
     }
 
