@@ -173,7 +173,7 @@ impl Draft {
             Layer::MaxPool { size } => self.pool(size)?,
             Layer::Dense { units } => self.dense(units),
             Layer::Dropout { rate } => {
-                self.push(Part::Dropout(Dropout { rate, values: self.values }))
+                self.push(Part::Dropout(Dropout { rate, values: self.values }));
             }
         }
         Ok(())
