@@ -29,8 +29,8 @@ fn rounds(criterion: &mut Criterion) {
         learning_rate: 0.01,
         momentum: 0.9,
         dampening: 0.9,
-        weight_decay: 0.0,
         local_steps: 1,
+        ..Training::default()
     };
     for (name, parameters) in
         [("softmax", ""), ("mlp", "hidden = [128]"), ("mlp", "hidden = [200, 200]")]

@@ -3,8 +3,12 @@
 //! Nothing below a model knows layers. An architecture is what the user chooses; together with
 //! the shape of the data it makes a model.
 
-pub mod dense;
+mod cnn;
+mod cnn_cifar;
+mod cnn_mnist;
+mod cnn_small;
 mod mlp;
+pub mod network;
 mod softmax;
 
 use std::fmt::Debug;
@@ -18,8 +22,17 @@ use crate::catalog::{Catalog, ConfigError};
 use crate::dataset::{Batch, Shape};
 
 /// All architectures.
-pub static CATALOG: Catalog<dyn Architecture> =
-    Catalog { kind: "model", entries: &[&softmax::ENTRY, &mlp::ENTRY] };
+pub static CATALOG: Catalog<dyn Architecture> = Catalog {
+    kind: "model",
+    entries: &[
+        &softmax::ENTRY,
+        &mlp::ENTRY,
+        &cnn::ENTRY,
+        &cnn_mnist::ENTRY,
+        &cnn_small::ENTRY,
+        &cnn_cifar::ENTRY,
+    ],
+};
 
 /// A kind of model, before it is known what it must read.
 pub trait Architecture: Debug + Send + Sync {
@@ -41,11 +54,13 @@ pub trait Model: Debug + Send + Sync {
     fn initial(&self, rng: &mut dyn Rng) -> Array1<f32>;
 
     /// Writes the gradient of the mean loss over `batch` to `gradient` and returns that loss.
+    /// What is random about that, such as dropout, is drawn from `rng`.
     fn gradient(
         &self,
         parameters: ArrayView1<'_, f32>,
         batch: Batch<'_>,
         gradient: ArrayViewMut1<'_, f32>,
+        rng: &mut dyn Rng,
     ) -> f32;
 
     /// The scores of each class for each input, shape `[n, classes]`, before softmax.
@@ -53,4 +68,7 @@ pub trait Model: Debug + Send + Sync {
 
     /// Where the parameters of the last layer stand.
     fn head(&self) -> Range<usize>;
+
+    /// Multiplications and additions in one gradient, for each sample.
+    fn operations(&self) -> u64;
 }

@@ -39,6 +39,10 @@ pub enum Purpose {
     Flood = 12,
     /// Which workers a partition of the network cuts off.
     Cut = 13,
+    /// Which values a worker's dropout leaves out in a round.
+    Dropout = 14,
+    /// In which order a worker takes its samples in an epoch; the epoch stands for the round.
+    Epoch = 15,
 }
 
 /// The stream of `purpose` for one round and one node.

@@ -3,20 +3,25 @@
 //! One pure function, which both runtimes call: everything it knows is handed in, momentum
 //! included, and its draws come from the stream of its round and node.
 
+mod batches;
+mod schedule;
+
 use std::borrow::Cow;
 
-use ndarray::{Array1, ArrayView1, ArrayView2};
+use ndarray::{Array1, ArrayView1};
 use rand::Rng;
-use rand::seq::index;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Batch, Samples};
+use self::batches::Batches;
+pub use self::batches::Batching;
+pub use self::schedule::Schedule;
+use crate::dataset::Samples;
 use crate::metrics::{self, Evaluation, Facts};
 use crate::models::Model;
-use crate::models::dense::Float;
+use crate::models::network::Float;
 use crate::node::{NodeId, Round};
 use crate::seed::{self, Purpose};
-use crate::vector::view_slice;
+use crate::vector::{first_not_finite, norm, view_slice};
 
 /// Settings of local training, as configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,14 +37,51 @@ pub struct Training {
     pub dampening: f32,
     /// What is added to the gradient, as a share of the parameters.
     pub weight_decay: f32,
-    /// Steps in a round.
+    /// Steps in a round, unless there are `local_epochs`.
     pub local_steps: u32,
+    /// Passes over the worker's own samples in a round, in place of `local_steps`.
+    pub local_epochs: Option<u32>,
+    /// Which samples a step takes.
+    pub batches: Batching,
+    /// The largest Euclidean norm of a step's gradient; a longer one is shortened to it.
+    pub clip: Option<f32>,
+    /// How the length of steps changes from round to round.
+    pub schedule: Option<Schedule>,
+}
+
+impl Default for Training {
+    /// One step of plain gradient descent on 25 samples.
+    fn default() -> Self {
+        Training {
+            batch: 25,
+            learning_rate: 0.1,
+            momentum: 0.0,
+            dampening: 0.0,
+            weight_decay: 0.0,
+            local_steps: 1,
+            local_epochs: None,
+            batches: Batching::Distinct,
+            clip: None,
+            schedule: None,
+        }
+    }
 }
 
 impl Training {
-    fn descent(&self) -> Descent<f32> {
+    /// How many steps a worker with so many samples takes in a round.
+    fn steps(&self, samples: usize) -> u32 {
+        let of_epoch = samples.div_ceil(self.batch.max(1)).max(1) as u32;
+        self.local_epochs.map_or(self.local_steps, |epochs| epochs.saturating_mul(of_epoch))
+    }
+
+    /// What steps of this round are multiplied with.
+    fn factor(&self, round: Round) -> f32 {
+        self.schedule.as_ref().map_or(1.0, |schedule| schedule.factor(round) as f32)
+    }
+
+    fn descent(&self, factor: f32) -> Descent<f32> {
         Descent {
-            learning_rate: self.learning_rate,
+            learning_rate: self.learning_rate * factor,
             momentum: self.momentum,
             dampening: self.dampening,
             weight_decay: self.weight_decay,
@@ -114,7 +156,8 @@ pub struct WorkerState {
 /// What a worker shares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
-    /// The sum of the directions of the local steps, length `d`.
+    /// The sum of the directions of the local steps times the factor that the schedule has for
+    /// the round, length `d`.
     ///
     /// So `model - learning_rate · update` is the worker's model after its steps: the server's
     /// step along the mean of the updates is federated averaging for several local steps, and
@@ -122,6 +165,22 @@ pub struct Update {
     pub vector: Array1<f32>,
     /// The mean loss over the batches of the local steps, each at the parameters it started from.
     pub loss: f32,
+}
+
+impl Update {
+    /// Whether loss and vector are numbers: steps that are too long end in none.
+    pub fn is_finite(&self) -> bool {
+        self.loss.is_finite() && first_not_finite(view_slice(&self.vector.view())).is_none()
+    }
+}
+
+/// Shortens a gradient that is longer than `most`; one that is not finite stays what it is.
+fn clip(gradient: &mut [f32], most: f32) {
+    let length = norm(gradient);
+    if length > f64::from(most) {
+        let share = (f64::from(most) / length) as f32;
+        gradient.iter_mut().for_each(|value| *value *= share);
+    }
 }
 
 /// Trains for one round from `parameters` on `shard`.
@@ -140,22 +199,37 @@ pub fn local_update(
     state: &WorkerState,
 ) -> (Update, WorkerState) {
     let mut rng = seed::stream(seed, Purpose::Batch, round, node);
-    let descent = training.descent();
+    let mut left_out = seed::stream(seed, Purpose::Dropout, round, node);
+    let factor = training.factor(round);
+    let descent = training.descent(factor);
     let mut velocity = state.velocity.clone();
+    let steps = training.steps(shard.len());
     let mut batches = Batches::new(shard, training.batch);
     let mut here = Cow::Borrowed(view_slice(&parameters));
     let mut direction = Array1::zeros(model.len());
     let mut total: Option<Array1<f32>> = None;
     let mut loss = 0.0f64;
 
-    for remaining in (0..training.local_steps).rev() {
-        let batch = batches.draw(&mut rng);
+    for step in 0..steps {
+        let batch = match training.batches {
+            Batching::Distinct => batches.draw(&mut rng),
+            Batching::Replacement => batches.draw_with_replacement(&mut rng),
+            Batching::Epochs => {
+                let before = u64::from(round.0.saturating_sub(1)) * u64::from(steps);
+                batches.of_epoch(before + u64::from(step), |epoch| {
+                    seed::stream(seed, Purpose::Epoch, Round(epoch as u32), node)
+                })
+            }
+        };
         let view = ArrayView1::from(here.as_ref());
-        loss += f64::from(model.gradient(view, batch, direction.view_mut()));
+        loss += f64::from(model.gradient(view, batch, direction.view_mut(), &mut left_out));
         let slice = direction.as_slice_mut().expect("an owned vector is contiguous");
+        if let Some(most) = training.clip {
+            clip(slice, most);
+        }
         descent.direct(&here, &mut velocity, slice);
         // The model itself is not shared, so the last step, often the only one, is not taken.
-        if remaining > 0 {
+        if step + 1 < steps {
             descent.step(here.to_mut(), slice);
             match &mut total {
                 Some(total) => *total += &direction,
@@ -164,11 +238,14 @@ pub fn local_update(
         }
     }
 
-    let vector = match total {
+    let mut vector = match total {
         Some(total) => total + &direction,
         None => direction,
     };
-    let loss = (loss / f64::from(training.local_steps.max(1))) as f32;
+    if factor != 1.0 {
+        vector *= factor;
+    }
+    let loss = (loss / f64::from(steps.max(1))) as f32;
     (Update { vector, loss }, WorkerState { velocity })
 }
 
@@ -186,39 +263,6 @@ pub fn batch_loss(
     metrics::evaluate(&Facts { scores: scores.view(), labels: batch.labels }).loss as f32
 }
 
-/// Draws batches from a shard into one buffer.
-struct Batches<'a> {
-    shard: &'a Samples,
-    size: usize,
-    inputs: Vec<f32>,
-    labels: Vec<u8>,
-}
-
-impl<'a> Batches<'a> {
-    fn new(shard: &'a Samples, size: usize) -> Self {
-        Batches { shard, size, inputs: Vec::new(), labels: Vec::new() }
-    }
-
-    /// `size` distinct samples, or the whole shard where it has no more.
-    fn draw(&mut self, rng: &mut dyn Rng) -> Batch<'_> {
-        if self.shard.len() <= self.size {
-            return self.shard.batch();
-        }
-        let features = self.shard.inputs.ncols();
-        let flat = self.shard.inputs.as_slice().expect("samples stand row by row");
-        self.inputs.clear();
-        self.labels.clear();
-        self.inputs.reserve_exact(self.size * features);
-        for sample in index::sample(rng, self.shard.len(), self.size) {
-            self.inputs.extend_from_slice(&flat[sample * features..][..features]);
-            self.labels.push(self.shard.labels[sample]);
-        }
-        let inputs = ArrayView2::from_shape((self.size, features), &self.inputs)
-            .expect("one row for each sample drawn");
-        Batch { inputs, labels: &self.labels }
-    }
-}
-
 /// Measures a model on the test set.
 pub fn evaluate(model: &dyn Model, parameters: ArrayView1<'_, f32>, test: &Samples) -> Evaluation {
     let scores = model.scores(parameters, test.inputs.view());
@@ -227,13 +271,13 @@ pub fn evaluate(model: &dyn Model, parameters: ArrayView1<'_, f32>, test: &Sampl
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::ops::Range;
 
-    use ndarray::{Array2, ArrayViewMut1, array};
+    use ndarray::{Array2, ArrayView2, ArrayViewMut1, array};
 
     use super::*;
-    use crate::models::dense::Network;
+    use crate::dataset::Batch;
+    use crate::models::network::Network;
 
     /// The loss `mean |w - x|² / 2` over the batch, whose gradient is `w - mean x`.
     #[derive(Debug)]
@@ -255,6 +299,7 @@ mod tests {
             parameters: ArrayView1<'_, f32>,
             batch: Batch<'_>,
             mut gradient: ArrayViewMut1<'_, f32>,
+            _rng: &mut dyn Rng,
         ) -> f32 {
             gradient.fill(0.0);
             let mut loss = 0.0;
@@ -274,6 +319,10 @@ mod tests {
         fn head(&self) -> Range<usize> {
             0..self.len
         }
+
+        fn operations(&self) -> u64 {
+            2 * self.len as u64
+        }
     }
 
     fn settings(local_steps: u32) -> Training {
@@ -284,6 +333,7 @@ mod tests {
             dampening: 0.0,
             weight_decay: 0.0,
             local_steps,
+            ..Training::default()
         }
     }
 
@@ -398,33 +448,58 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_distinct_samples_drawn_anew() {
-        let shard = samples(Array2::from_shape_fn((40, 2), |(row, _)| row as f32));
-        let mut batches = Batches::new(&shard, 10);
-        let mut rng = seed::run_stream(1, Purpose::Batch);
-        let mut draws = BTreeSet::new();
-        for _ in 0..20 {
-            let batch = batches.draw(&mut rng);
-            let rows: BTreeSet<usize> =
-                batch.inputs.column(0).iter().map(|&value| value as usize).collect();
-            assert_eq!((rows.len(), batch.len()), (10, 10));
-            for (input, &label) in batch.inputs.rows().into_iter().zip(batch.labels) {
-                assert_eq!(input[0], input[1]);
-                assert_eq!(usize::from(label), input[0] as usize % 3);
-            }
-            draws.insert(rows);
-        }
-        assert_eq!(draws.len(), 20);
-        assert_eq!(draws.into_iter().flatten().collect::<BTreeSet<_>>().len(), 40);
+    fn a_long_gradient_is_shortened_and_a_short_one_is_not() {
+        // At 4 the gradient is 4, and 3 is the most: v = 3, w = 4 - 3/2; there it is 2.5.
+        let training = Training { clip: Some(3.0), momentum: 0.0, ..settings(2) };
+        let (update, _) = one_round(&training, &array![4.0], &WorkerState::default());
+        assert_eq!(update.vector, array![5.5]);
     }
 
     #[test]
-    fn a_small_shard_is_used_whole() {
-        let shard = samples(array![[1.0], [2.0]]);
-        for size in [2, 3] {
-            let mut batches = Batches::new(&shard, size);
-            let batch = batches.draw(&mut seed::run_stream(1, Purpose::Batch));
-            assert_eq!((batch.inputs, batch.labels), (shard.inputs.view(), &shard.labels[..]));
+    fn a_schedule_shortens_local_steps_and_the_update() {
+        // Half of the rate 1/2: g = 1, w = 1 - 1/4; g = 3/4. The server's whole rate is applied to
+        // half of their sum.
+        let schedule = Some(Schedule::Decay { every: 1, factor: 0.5 });
+        let training = Training { schedule, momentum: 0.0, ..settings(2) };
+        let (bowl, shard) = (Bowl { len: 1 }, samples(array![[0.0]]));
+        let (start, state) = (array![1.0], WorkerState::default());
+        let update = |round| {
+            let round = Round(round);
+            local_update(1, round, NodeId(0), &bowl, start.view(), &shard, &training, &state).0
+        };
+        assert_eq!(update(1).vector, array![1.5]);
+        assert_eq!(update(2).vector, array![0.875]);
+    }
+
+    #[test]
+    fn an_epoch_takes_every_sample_once() {
+        // The bowl's gradient at 0 is minus the mean of the batch, and with so short steps it stays
+        // at 0: the directions of an epoch add up to minus the sum of its batches' means.
+        let shard = samples(Array2::from_shape_fn((30, 30), |(row, column)| {
+            f32::from(u8::from(row == column))
+        }));
+        let training = Training {
+            learning_rate: 1e-30,
+            momentum: 0.0,
+            local_epochs: Some(2),
+            batches: Batching::Epochs,
+            ..settings(1)
+        };
+        let (bowl, start) = (Bowl { len: 30 }, Array1::zeros(30));
+        let state = WorkerState::default();
+        for round in 1..4 {
+            let round = Round(round);
+            let (update, _) =
+                local_update(1, round, NodeId(0), &bowl, start.view(), &shard, &training, &state);
+            assert!(update.vector.iter().all(|value| (value + 0.2).abs() < 1e-6));
         }
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_seen() {
+        let finite = Update { vector: array![1.0, 2.0], loss: 1.0 };
+        assert!(finite.is_finite());
+        assert!(!Update { loss: f32::NAN, ..finite.clone() }.is_finite());
+        assert!(!Update { vector: array![1.0, f32::INFINITY], ..finite }.is_finite());
     }
 }

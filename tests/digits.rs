@@ -53,8 +53,8 @@ fn alone(name: &str, learning_rate: f32, batch: usize, local_steps: u32) -> f64 
         learning_rate,
         momentum: 0.0,
         dampening: 0.0,
-        weight_decay: 0.0,
         local_steps,
+        ..Training::default()
     };
     trained(name, &DIGITS[..1], &training, 1)
 }
@@ -84,8 +84,8 @@ fn workers_with_unlike_shards_learn_within_a_short_run() {
         learning_rate: 0.3,
         momentum: 0.9,
         dampening: 0.9,
-        weight_decay: 0.0,
         local_steps: 1,
+        ..Training::default()
     };
     let accuracy = trained("softmax", &shards, &training, 100);
     assert!(accuracy > 84.0, "{accuracy} % after 100 rounds");

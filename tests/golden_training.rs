@@ -12,7 +12,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use byzlab::models::dense::{Float, Network};
+use byzlab::dataset::Shape;
+use byzlab::models::network::{Float, Layer, Network};
+use byzlab::seed::{Purpose, run_stream};
 use byzlab::training::Descent;
 use flate2::read::GzDecoder;
 use ndarray::Array2;
@@ -83,6 +85,8 @@ struct Trained<F> {
 
 const FEATURES: usize = 28 * 28;
 
+const SHAPE: Shape = Shape { height: 28, width: 28, channels: 1, classes: 10 };
+
 #[test]
 fn f64_reproduces_pytorch() {
     let Some(images) = images() else { return };
@@ -130,15 +134,11 @@ fn f32_keeps_near_pytorch() {
 
 /// Trains as the file's `how` says.
 fn train<F: Float>(run: &Run, images: &Images) -> Trained<F> {
-    let hidden: &[usize] = match run.model.as_str() {
-        "softmax" => &[],
-        "mlp_128" => &[128],
-        "mlp_200_200" => &[200, 200],
-        other => panic!("no such model: {other}"),
-    };
-    let network = Network::new(FEATURES, hidden, 10);
+    let network = Network::of_layers(SHAPE, &layers(&run.model)).expect("the layers fit");
     assert_eq!(network.parameters(), run.parameters);
-    let mut parameters: Vec<F> = start(&run.tensors).into_iter().map(F::nearest).collect();
+    let order = order(&run.tensors);
+    let initial = start(&run.tensors);
+    let mut parameters: Vec<F> = order.iter().map(|&theirs| F::nearest(initial[theirs])).collect();
     let descent = Descent {
         learning_rate: F::nearest(run.optimizer.learning_rate),
         momentum: F::nearest(run.optimizer.momentum),
@@ -148,25 +148,89 @@ fn train<F: Float>(run: &Run, images: &Images) -> Trained<F> {
 
     let (mut losses, mut first_gradient, mut velocity) = (Vec::new(), Vec::new(), Vec::new());
     let mut gradient = vec![F::zero(); run.parameters];
+    // Nothing is left out in these networks, so nothing is drawn.
+    let mut rng = run_stream(1, Purpose::Dropout);
     for step in 0..run.steps {
         let inputs = inputs(images, step * run.batch, run.batch);
         let labels = &images.labels[step * run.batch..][..run.batch];
-        losses.push(network.gradient(&parameters, inputs.view(), labels, &mut gradient));
+        losses.push(network.gradient(&parameters, inputs.view(), labels, &mut gradient, &mut rng));
         if step == 0 {
-            first_gradient.clone_from(&gradient);
+            first_gradient = in_their_order(&order, &gradient);
         }
         descent.direct(&parameters, &mut velocity, &mut gradient);
         descent.step(&mut parameters, &gradient);
     }
     let scores = network.scores(&parameters, inputs(images, 0, 2).view());
+    let parameters = in_their_order(&order, &parameters);
     Trained { losses, first_gradient, parameters, scores }
+}
+
+/// The layers of a model, without the last.
+fn layers(model: &str) -> Vec<Layer> {
+    let convolution = |channels, kernel| Layer::Convolution { channels, kernel, padding: 0 };
+    let (pool, dense) = (Layer::MaxPool { size: 2 }, |units| Layer::Dense { units });
+    let weighted = match model {
+        "softmax" => vec![],
+        "mlp_128" => vec![dense(128)],
+        "mlp_200_200" => vec![dense(200), dense(200)],
+        "cnn_mnist" => vec![convolution(20, 5), convolution(50, 5), dense(500)],
+        "cnn_small" => vec![convolution(32, 3), convolution(64, 3), dense(128)],
+        other => panic!("no such model: {other}"),
+    };
+    let mut layers: Vec<Layer> =
+        weighted.into_iter().flat_map(|layer| [layer, Layer::Relu]).collect();
+    if model == "cnn_mnist" {
+        layers.insert(2, pool.clone());
+    }
+    if model.starts_with("cnn") {
+        layers.insert(layers.len() - 2, pool);
+    }
+    layers
+}
+
+/// Where PyTorch keeps each of our parameters: it has channels before rows and columns, and we have
+/// them after, in kernels and in what the first dense layer reads.
+fn order(tensors: &[Vec<usize>]) -> Vec<usize> {
+    let mut order = Vec::new();
+    let mut channels = 1;
+    for shape in tensors {
+        let start = order.len();
+        let (outer, inner, places) = match *shape.as_slice() {
+            [outputs, inputs, height, width] => {
+                channels = outputs;
+                (outputs, inputs, height * width)
+            }
+            [outputs, inputs] => {
+                let inner = std::mem::replace(&mut channels, 1);
+                (outputs, inner, inputs / inner)
+            }
+            _ => (1, 1, shape[0]),
+        };
+        for outer in 0..outer {
+            for place in 0..places {
+                for channel in 0..inner {
+                    order.push(start + (outer * inner + channel) * places + place);
+                }
+            }
+        }
+    }
+    order
+}
+
+fn in_their_order<F: Float>(order: &[usize], ours: &[F]) -> Vec<F> {
+    let mut theirs = vec![F::zero(); ours.len()];
+    for (&value, &place) in ours.iter().zip(order) {
+        theirs[place] = value;
+    }
+    theirs
 }
 
 /// The initial values that the file's `how` defines.
 fn start(tensors: &[Vec<usize>]) -> Vec<f64> {
     let mut flat = Vec::new();
     for (index, shape) in tensors.iter().enumerate() {
-        let fan_in = *shape.last().expect("a tensor has a shape") as f64;
+        let of_one = if shape.len() == 1 { shape } else { &shape[1..] };
+        let fan_in = of_one.iter().product::<usize>() as f64;
         let elements = shape.iter().product::<usize>();
         flat.extend((0..elements).map(|element| {
             let angle = 12.9898 * (element as f64 + 1.0) + 78.233 * (index as f64 + 1.0);
@@ -202,7 +266,7 @@ fn close(what: &str, ours: f64, theirs: f64, tolerance: f64) {
 fn golden() -> Vec<Run> {
     let text = include_str!("golden/training.json");
     let golden: Golden = serde_json::from_str(text).expect("the file is golden");
-    assert_eq!(golden.runs.len(), 9);
+    assert_eq!(golden.runs.len(), 15);
     golden.runs
 }
 

@@ -3,6 +3,7 @@
 mod aggregators;
 mod bandwidth;
 mod stopwatch;
+mod training;
 
 use clap::{Args, Subcommand};
 
@@ -16,11 +17,23 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Subject {
     Aggregators(aggregators::Arguments),
+    Training(training::Arguments),
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.subject {
         Subject::Aggregators(arguments) => aggregators::run(arguments),
+        Subject::Training(arguments) => training::run(arguments),
+    }
+}
+
+/// Reads a number of seconds.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.0..=3600.0).contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(format!("{seconds} is not in 0 .. 3600"))
     }
 }

@@ -278,6 +278,10 @@ impl<'a> Telling<'a> {
             CellEnd::Done { summary, before } => {
                 self.before.fetch_add(usize::from(*before), Ordering::Relaxed);
                 self.line(index, summary);
+                if let Some(verdict) = summary.verdict() {
+                    let run_id = &summary.run_id;
+                    self.bar.suspend(|| tracing::warn!("cell {index} ({run_id}): {verdict}"));
+                }
             }
             CellEnd::Failed { reason } => {
                 let run_id = self.cells[index].plan.run_id();

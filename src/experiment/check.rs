@@ -6,6 +6,7 @@ use std::ops::{Range, RangeInclusive};
 
 use super::config::{Aggregation, Config, Faults, Threat};
 use crate::catalog::ConfigError;
+use crate::training::Schedule;
 
 /// Reports every value of `config` outside of its range, and keys that exclude each other.
 pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
@@ -19,6 +20,16 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     check.whole("training.rounds", training.rounds as usize, 1..=million);
     check.whole("training.batch", training.batch, 1..=million);
     check.whole("training.local_steps", training.local_steps as usize, 1..=10_000);
+    check.either("training.local_steps", "training.local_epochs");
+    if let Some(epochs) = training.local_epochs {
+        check.whole("training.local_epochs", epochs as usize, 1..=1_000);
+    }
+    if let Some(clip) = training.clip {
+        check.range("training.clip", clip, clip > 0.0 && clip.is_finite(), "above 0");
+    }
+    if let Some(fault) = training.schedule.as_ref().and_then(Schedule::fault) {
+        check.report("training.schedule", fault, "");
+    }
     check.whole("evaluation.every", config.evaluation.every as usize, 1..=usize::MAX);
     let rate = training.learning_rate;
     check.range("training.learning_rate", rate, rate > 0.0 && rate.is_finite(), "above 0");

@@ -18,6 +18,7 @@ pub use self::faults::{Faults, Flood, Partition, Side, Slow, Target};
 use super::schema;
 use crate::attacks::Knowledge;
 use crate::catalog::Choice;
+use crate::training::{Batching, Schedule};
 
 /// The keys of a file in their order, without those inside of choices and the sweep.
 pub(super) const KEYS: &[&str] = &[
@@ -35,6 +36,10 @@ pub(super) const KEYS: &[&str] = &[
     "training.dampening",
     "training.weight_decay",
     "training.local_steps",
+    "training.local_epochs",
+    "training.batches",
+    "training.clip",
+    "training.schedule",
     "system",
     "aggregation.byzantine",
     "aggregation.before",
@@ -198,6 +203,22 @@ pub struct Training {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 10_000))]
     pub local_steps: u32,
+    /// In place of `local_steps`: passes of a worker over its own samples in a round, 1 to 1,000.
+    /// Default: none.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub local_epochs: Option<u32>,
+    /// Which samples a step takes. Default: `distinct`.
+    #[serde(default)]
+    pub batches: Batching,
+    /// The largest Euclidean norm of a step's gradient; a longer one is shortened to it. Above 0.
+    /// Default: none.
+    #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub clip: Option<f32>,
+    /// What the learning rate is multiplied with from round to round. Default: nothing.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
 }
 
 /// The defence. Either `rule`, perhaps with parts `before` it, or `like`.

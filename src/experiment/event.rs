@@ -61,6 +61,13 @@ pub enum RunEvent {
         /// The rule's words.
         reason: String,
     },
+    /// The steps of an honest worker ended in no number for the first time; it is absent then.
+    Diverged {
+        /// The round.
+        round: Round,
+        /// The worker.
+        node: NodeId,
+    },
     /// The model was judged on the test set.
     Evaluated {
         /// The round.

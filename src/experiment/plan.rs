@@ -34,7 +34,7 @@ use crate::runtime::{Cast, Seat};
 use crate::seed::{Purpose, run_stream};
 use crate::systems::{self, Occasion, Setting, System, Wiring};
 use crate::threats::Threat;
-use crate::training::Training;
+use crate::training::{Batching, Training};
 use crate::vector::{Digest, Shared};
 
 /// A cell that can be run.
@@ -377,6 +377,10 @@ fn settings(training: &config::Training) -> Training {
         dampening: training.dampening.unwrap_or(training.momentum),
         weight_decay: training.weight_decay,
         local_steps: training.local_steps,
+        local_epochs: training.local_epochs,
+        batches: training.batches,
+        clip: training.clip,
+        schedule: training.schedule.clone(),
     }
 }
 
@@ -388,7 +392,12 @@ fn resolved_training(config: &config::Training, training: &Training) -> Value {
         "momentum": decimal(training.momentum),
         "dampening": decimal(training.dampening),
         "weight_decay": decimal(training.weight_decay),
-        "local_steps": training.local_steps,
+        // What is not used is not said, so that runs keep the identity that they have without it.
+        "local_steps": training.local_epochs.is_none().then_some(training.local_steps),
+        "local_epochs": training.local_epochs,
+        "batches": (training.batches != Batching::Distinct).then_some(training.batches),
+        "clip": training.clip.map(decimal),
+        "schedule": training.schedule,
     })
 }
 

@@ -13,7 +13,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::event::{Line, RunEvent};
 use crate::ledger::file::FILE_NAME as LEDGER;
@@ -135,7 +135,8 @@ pub struct Summary {
     /// Accuracy on the test set after the last round, 0 to 1; of the worst honest node where
     /// there are several models.
     pub final_accuracy: f64,
-    /// Mean cross-entropy on the test set after the last round.
+    /// Mean cross-entropy on the test set after the last round; NaN where that is no number.
+    #[serde(deserialize_with = "number_or_nan")]
     pub final_loss: f64,
     /// The digest of the last model.
     pub final_digest: String,
@@ -147,7 +148,8 @@ pub struct Summary {
     pub accuracy_mean: f64,
     /// The accuracy of the mean of all honest models, which nobody holds.
     pub averaged_model_accuracy: f64,
-    /// The mean squared distance of honest models to their mean.
+    /// The mean squared distance of honest models to their mean; NaN where that is no number.
+    #[serde(deserialize_with = "number_or_nan")]
     pub disagreement: f64,
     /// The success of a poison's trigger after the last round, 0 to 1; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,6 +168,9 @@ pub struct Summary {
     pub refused: u64,
     /// Rounds that a deadline closed.
     pub timed_out: u32,
+    /// Honest workers whose steps ended in no number, with the first round of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub diverged: BTreeMap<u32, u32>,
     /// Wall time of the part of the run that ended it, in seconds.
     pub seconds: f64,
 }
@@ -187,6 +192,32 @@ pub struct Totals {
     pub refused: u64,
     /// Rounds that a deadline closed.
     pub timed_out: u32,
+    /// Honest workers whose steps ended in no number, with the first round of each.
+    #[serde(default)]
+    pub diverged: BTreeMap<u32, u32>,
+}
+
+impl Summary {
+    /// What is to be said of a run that did not go as its question supposes.
+    pub fn verdict(&self) -> Option<String> {
+        let first = self.diverged.values().min();
+        if let Some(first) = first {
+            let workers = self.diverged.len();
+            return Some(format!(
+                "{workers} honest worker(s) diverged, the first in round {first}: loss or \
+                 parameters were no numbers, and they were absent; lower the learning rate"
+            ));
+        }
+        (!self.final_loss.is_finite()).then(|| {
+            "the last model has no finite loss: the run diverged; lower the learning rate"
+                .to_owned()
+        })
+    }
+}
+
+/// Reads what JSON has no number for, and writes as null.
+fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// The file that marks a run as being written.

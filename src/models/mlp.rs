@@ -17,7 +17,8 @@ use std::sync::Arc;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, Model, dense};
+use super::network::{Layer, Network};
+use super::{Architecture, Model};
 use crate::catalog::{ConfigError, Entry};
 use crate::dataset::Shape;
 
@@ -55,7 +56,9 @@ impl Default for Mlp {
 
 impl Architecture for Mlp {
     fn model(&self, shape: Shape) -> Result<Arc<dyn Model>, ConfigError> {
-        dense::model(shape, &self.hidden)
+        let dense = self.hidden.iter().map(|&units| [Layer::Dense { units }, Layer::Relu]);
+        let layers: Vec<Layer> = dense.flatten().collect();
+        Ok(Arc::new(Network::of_layers(shape, &layers)?))
     }
 }
 

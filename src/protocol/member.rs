@@ -173,6 +173,9 @@ impl Member {
         }
         let samples = shard.len() as u64;
         let (update, after) = self.settings.trainer.train(round, &self.model, &self.worker);
+        if !update.is_finite() {
+            return (Own { outcome: Outcome::Absent, loss: None }, Message::Absent { round });
+        }
         self.worker = after;
         let own = Own { outcome: Outcome::Shared, loss: Some(update.loss) };
         let update_of_round = Arc::new(update.vector);

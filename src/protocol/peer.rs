@@ -26,7 +26,7 @@ use crate::node::{NodeId, Round};
 use crate::peer_rules::{Mixed, Neighbourhood, PeerRule};
 use crate::seed::{Purpose, stream};
 use crate::training::WorkerState;
-use crate::vector::{Digest, Shared, as_slice, norm};
+use crate::vector::{Digest, Shared, as_slice, first_not_finite, norm};
 
 /// How many messages of one neighbour may be early. How many rounds does not matter: two who are
 /// kept from meeting for long may be far apart when they meet again.
@@ -158,10 +158,14 @@ impl Peer {
             return (model, own, Message::Absent { round });
         }
         let (update, after) = self.settings.trainer.train(round, &model, &self.state.worker);
-        self.state.worker = after;
         let rate = self.settings.trainer.training.learning_rate;
         let steps = as_slice(&model).iter().zip(as_slice(&update.vector));
         let half: Shared = Arc::new(steps.map(|(value, step)| value - rate * step).collect());
+        if !update.is_finite() || first_not_finite(as_slice(&half)).is_some() {
+            let own = Own { outcome: Outcome::Absent, loss: None };
+            return (model, own, Message::Absent { round });
+        }
+        self.state.worker = after;
         let own = Own { outcome: Outcome::Shared, loss: Some(update.loss) };
         let message = Message::Model { round, model: Arc::clone(&half), degree: degree as u32 };
         (half, own, message)

@@ -73,6 +73,12 @@ impl Worker {
             return Ok(Message::Absent { round });
         }
         let (update, after) = self.trainer.train(round, model, before);
+        if !update.is_finite() {
+            // There is nothing to share, and what was kept before is still sound.
+            let unchanged = before.clone();
+            self.history.push(round, unchanged);
+            return Ok(Message::Absent { round });
+        }
         self.history.push(round, after);
         Ok(Message::Share {
             round,
@@ -143,8 +149,7 @@ pub(super) mod tests {
                 learning_rate: 0.1,
                 momentum: 0.9,
                 dampening: 0.9,
-                weight_decay: 0.0,
-                local_steps: 1,
+                ..Training::default()
             },
         }
     }
@@ -208,6 +213,19 @@ pub(super) mod tests {
     fn without_the_state_that_a_round_starts_from_it_refuses() {
         let error = worker(0.0).step(train(3, 7)).unwrap_err();
         assert!(error.to_string().contains("no state of round 6"), "{error}");
+    }
+
+    #[test]
+    fn steps_that_end_in_no_number_are_an_absence_and_are_forgotten() {
+        let mut diverging = trainer(3);
+        diverging.training.local_steps = 40;
+        diverging.training.learning_rate = 1e30;
+        diverging.training.weight_decay = 1.0;
+        let mut worker = Worker::new(diverging, Faults::none(1));
+        let before = worker.state().bytes;
+        let message = only_message(worker.step(train(3, 1)).unwrap());
+        assert_eq!(message, Message::Absent { round: Round(1) });
+        assert_eq!(worker.state().bytes, before);
     }
 
     #[test]

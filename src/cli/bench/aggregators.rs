@@ -40,21 +40,11 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Values::Random)]
     values: Values,
     /// For how long each rule is run again
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = super::seconds)]
     seconds: f64,
     /// Prints JSON
     #[arg(long)]
     json: bool,
-}
-
-/// Reads a number of seconds.
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    if (0.0..=3600.0).contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err(format!("{seconds} is not in 0 .. 3600"))
-    }
 }
 
 /// What was measured.
