@@ -1,16 +1,25 @@
 //! Aggregation rules: many updates in, one out.
 
+mod bulyan;
 mod comparative_gradient_elimination;
+mod covariance_filter;
+mod cover;
+mod divide_and_conquer;
 mod geometric_median;
+mod iterated;
 mod krum;
 mod mean;
 mod median;
+mod minimum_diameter;
 mod multi_krum;
 mod nearest_to_own;
 mod nearest_values;
 mod phocas;
+mod power_step;
 mod scores;
 mod selection;
+mod smallest_maximum_eigenvalue;
+mod subsets;
 mod trimmed_mean;
 
 use std::fmt::Debug;
@@ -33,9 +42,14 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &phocas::ENTRY,
         &krum::ENTRY,
         &multi_krum::ENTRY,
+        &bulyan::ENTRY,
         &geometric_median::ENTRY,
         &comparative_gradient_elimination::ENTRY,
         &nearest_to_own::ENTRY,
+        &minimum_diameter::ENTRY,
+        &smallest_maximum_eigenvalue::ENTRY,
+        &covariance_filter::ENTRY,
+        &divide_and_conquer::ENTRY,
     ],
 };
 

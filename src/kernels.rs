@@ -11,3 +11,4 @@
 pub mod columns;
 pub mod distances;
 pub mod means;
+pub mod spectral;
