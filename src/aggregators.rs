@@ -6,11 +6,17 @@ mod comparative_gradient_elimination;
 mod flame;
 mod fltrust;
 mod foolsgold;
+mod bulyan;
+mod covariance_filter;
+mod cover;
+mod divide_and_conquer;
 mod geometric_median;
+mod iterated;
 mod krum;
 mod mean;
 mod mean_around_median;
 mod median;
+mod minimum_diameter;
 mod multi_krum;
 mod nearest_to_own;
 mod nearest_values;
@@ -20,6 +26,9 @@ mod robust_learning_rate;
 mod scores;
 mod selection;
 mod sign_majority;
+mod power_step;
+mod smallest_maximum_eigenvalue;
+mod subsets;
 mod trimmed_mean;
 
 use std::fmt::Debug;
@@ -42,6 +51,7 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &phocas::ENTRY,
         &krum::ENTRY,
         &multi_krum::ENTRY,
+        &bulyan::ENTRY,
         &geometric_median::ENTRY,
         &comparative_gradient_elimination::ENTRY,
         &nearest_to_own::ENTRY,
@@ -54,6 +64,10 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &fltrust::ENTRY,
         &mean_around_median::ENTRY,
         &centered_clipping::ENTRY,
+        &minimum_diameter::ENTRY,
+        &smallest_maximum_eigenvalue::ENTRY,
+        &covariance_filter::ENTRY,
+        &divide_and_conquer::ENTRY,
     ],
 };
 

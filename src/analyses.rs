@@ -3,5 +3,6 @@
 pub mod capture;
 pub mod percolation;
 pub mod points_of_failure;
+pub mod robustness;
 pub mod sampling;
 pub mod topology;

@@ -4,7 +4,7 @@
 
 pub mod betweenness;
 pub mod cuts;
-mod eigen;
+pub(crate) mod eigen;
 pub mod mixing;
 mod paths;
 pub mod spectrum;

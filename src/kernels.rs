@@ -18,3 +18,4 @@ pub mod linkage;
 pub mod mean_shift;
 pub mod means;
 pub mod row_norms;
+pub mod spectral;

@@ -12,13 +12,17 @@ mod authors;
 mod blades_legacy;
 mod byzfl;
 mod crypto_ku;
+mod epfl;
+mod epfml;
 mod fedlib;
 mod flower;
+mod ndss21;
 mod samples;
 
 use std::fmt;
 
-use schemars::Schema;
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::aggregators::{self, Aggregator};
@@ -29,13 +33,19 @@ use crate::preaggregators::{self, Chain, Link, PreAggregator};
 pub use samples::Samples;
 
 /// The tables of all libraries.
-static LIBRARIES: [&[Entry]; 6] = [
+static LIBRARIES: [&[Entry]; 12] = [
     byzfl::ENTRIES,
     flower::ENTRIES,
+    epfml::ENTRIES,
     fedlib::ENTRIES,
-    blades_legacy::ENTRIES,
+    fedlib::clusters::ENTRIES,
+    ndss21::ENTRIES,
+    epfl::ENTRIES,
     crypto_ku::ENTRIES,
+    crypto_ku::clusters::ENTRIES,
+    blades_legacy::ENTRIES,
     authors::ENTRIES,
+    signguard::ENTRIES,
 ];
 
 /// One name of another library.
@@ -262,6 +272,35 @@ fn number(parameter: &str, value: f64) -> Result<String, ConfigError> {
         return Ok(format!("{value:?}"));
     }
     Err(ConfigError::new(format!("`{parameter}` must be a finite number, got {value}")))
+}
+
+/// Lists of numbers as TOML, each refused if it is NaN or infinite.
+fn numbers(parameter: &str, lists: &[Vec<f64>]) -> Result<String, ConfigError> {
+    let list = |list: &Vec<f64>| -> Result<String, ConfigError> {
+        let values: Result<Vec<String>, _> = list.iter().map(|&x| number(parameter, x)).collect();
+        Ok(format!("[{}]", values?.join(", ")))
+    };
+    let lists: Result<Vec<String>, _> = lists.iter().map(list).collect();
+    Ok(format!("[{}]", lists?.join(", ")))
+}
+
+/// No parameters.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// What a rule takes that asks for the number of byzantine rows alone.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Tolerance {
+    /// How many byzantine rows to tolerate; absent: the declared number, else 0.
+    f: Option<usize>,
+}
+
+impl Tolerance {
+    fn with(self, parameters: &str) -> Translation {
+        Translation { byzantine: self.f, ..Translation::to(parameters) }
+    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,8 @@ pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Krum {
-    /// How many other rows a score counts: `paper` n - f - 2 (default), `inclusive` n - f - 1.
+    /// How many other rows a score counts: `paper` n - f - 2 (default), `inclusive` n - f - 1,
+    /// `short` n - f - 3.
     neighbours: Neighbours,
     /// What a score sums: `squared` (default), `plain` or `fourth` powers of distances.
     distance: Distance,

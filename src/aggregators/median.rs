@@ -88,6 +88,16 @@ impl Aggregator for Median {
     }
 }
 
+/// The median in every lane of rows that ascend.
+pub(super) fn middle_of(rows: &[Lanes], middle: Middle) -> Lanes {
+    let (lower, upper) = ((rows.len() - 1) / 2, rows.len() / 2);
+    match middle {
+        Middle::Midpoint => midpoint(&rows[lower..=upper]),
+        Middle::Lower => rows[lower],
+        Middle::Upper => rows[upper],
+    }
+}
+
 /// Halfway between the first and the last row; in `f64`, where no two `f32` overflow.
 fn midpoint(rows: &[Lanes]) -> Lanes {
     let [lower, .., upper] = rows else { return rows[0] };

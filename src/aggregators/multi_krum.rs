@@ -7,7 +7,10 @@
 //! `n - f`, as many as are honest; so do `ByzFL` and this rule unless `keep` is given. Libraries
 //! differ in the rest as they do for Krum: `neighbours`, `distance` and `tolerance` say which is
 //! meant. Flower's newer strategy weights the kept rows by sample counts that their senders
-//! declare (`weighting = "samples"`): then a liar who is kept also names its own weight.
+//! declare (`weighting = "samples"`): then a liar who is kept also names its own weight. With
+//! `iterated` the best row is taken out and the others are scored anew, as in the code of
+//! Shejwalkar and Houmansadr (NDSS 2021). With `sum` the kept rows are added and not divided by
+//! their number, as in the code of Karimireddy et al.: `keep` times too long.
 //!
 //! Fails, like Krum, against liars inside the honest spread: with `keep = n - f` such liars are
 //! averaged in place of the honest rows farthest out. A `keep` above `n - f` always averages
@@ -22,6 +25,7 @@ use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::iterated::{Ties, picks};
 use super::mean::Weighting;
 use super::scores::{Distance, Neighbours, Scoring, Tolerance, best};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
@@ -53,9 +57,10 @@ pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct MultiKrum {
-    /// How many rows are averaged, at least 1. Absent (default): n - f.
+    /// How many rows are averaged, at least 1. Absent (default): n - f, or n - 2f - 2 if `iterated`.
     keep: Option<usize>,
-    /// How many other rows a score counts: `paper` n - f - 2 (default), `inclusive` n - f - 1.
+    /// How many other rows a score counts: `paper` n - f - 2 (default), `inclusive` n - f - 1,
+    /// `short` n - f - 3.
     neighbours: Neighbours,
     /// What a score sums: `squared` (default), `plain` or `fourth` powers of distances.
     distance: Distance,
@@ -63,6 +68,11 @@ struct MultiKrum {
     tolerance: Tolerance,
     /// What each kept row counts: `uniform` (default), or its declared number of `samples`.
     weighting: Weighting,
+    /// Whether rows are picked one after the other, each time by scores among those that are left
+    /// (default false).
+    iterated: bool,
+    /// Whether the kept rows are added up in place of averaged (default false).
+    sum: bool,
 }
 
 impl MultiKrum {
@@ -80,7 +90,20 @@ impl MultiKrum {
 
     /// How many rows are averaged.
     fn kept(&self, rows: usize, byzantine: usize) -> usize {
-        self.keep.unwrap_or(rows.saturating_sub(byzantine))
+        let lost =
+            if self.iterated { byzantine.saturating_mul(2).saturating_add(2) } else { byzantine };
+        self.keep.unwrap_or(rows.saturating_sub(lost))
+    }
+
+    /// The rows that are averaged, ascending.
+    fn chosen(&self, updates: ArrayView2<'_, f32>, byzantine: usize) -> Vec<usize> {
+        let keep = self.kept(updates.nrows(), byzantine);
+        if !self.iterated {
+            return best(&self.scoring().scores(updates, byzantine), keep);
+        }
+        let mut chosen = picks(self.scoring(), updates, byzantine, keep, Ties::Sender);
+        chosen.sort_unstable();
+        chosen
     }
 
     /// The weights of the `chosen` rows among all, summing to 1.
@@ -113,9 +136,11 @@ impl Aggregator for MultiKrum {
         if (1..=rows).contains(&keep) {
             return Ok(());
         }
-        let message = match self.keep {
-            Some(keep) => format!("cannot keep = {keep} of n = {rows} updates"),
-            None => format!("n - f leaves nothing to keep of n = {rows} with f = {byzantine}"),
+        let message = if let Some(keep) = self.keep {
+            format!("cannot keep = {keep} of n = {rows} updates")
+        } else {
+            let bound = if self.iterated { "n - 2f - 2" } else { "n - f" };
+            format!("{bound} leaves nothing to keep of n = {rows} with f = {byzantine}")
         };
         Err(AggregateError::Unfit { rule: ENTRY.name, message })
     }
@@ -127,10 +152,14 @@ impl Aggregator for MultiKrum {
     ) -> Result<Aggregate, AggregateError> {
         let rows = updates.nrows();
         self.admits(rows, context.byzantine)?;
-        let scores = self.scoring().scores(updates, context.byzantine);
-        let chosen = best(&scores, self.kept(rows, context.byzantine));
+        let chosen = self.chosen(updates, context.byzantine);
         let weights = self.weights(&chosen, rows, context)?;
-        let vector = weighted_sum(updates, as_slice(&weights));
+        let vector = if self.sum {
+            let count = chosen.len() as f32;
+            weighted_sum(updates, as_slice(&weights.mapv(|weight| weight * count)))
+        } else {
+            weighted_sum(updates, as_slice(&weights))
+        };
         Ok(Aggregate { vector, weights: Some(weights) })
     }
 }
@@ -154,6 +183,24 @@ mod tests {
         assert_eq!(result.weights, Some(array![0.2, 0.2, 0.2, 0.2, 0.2, 0.0]));
         let two = MultiKrum { keep: Some(2), ..MultiKrum::default() };
         assert_eq!(aggregate_with(&two, &line(), 1, None).unwrap().vector, array![2.5]);
+    }
+
+    #[test]
+    fn a_sum_is_not_divided() {
+        let sum = MultiKrum { keep: Some(2), sum: true, ..MultiKrum::default() };
+        assert_eq!(aggregate_with(&sum, &line(), 1, None).unwrap().vector, array![5.0]);
+    }
+
+    #[test]
+    fn one_after_the_other() {
+        // Of n = 6 with f = 1 two are picked: 2 first, then 4 among 1, 3, 4, 5, 50.
+        let iterated = MultiKrum { iterated: true, ..MultiKrum::default() };
+        let result = aggregate_with(&iterated, &line(), 1, None).unwrap();
+        assert_eq!(result.vector, array![3.0]);
+        let error =
+            aggregate_with(&MultiKrum { tolerance: Tolerance::None, ..iterated }, &line(), 2, None);
+        let text = "multi_krum: n - 2f - 2 leaves nothing to keep of n = 6 with f = 2";
+        assert_eq!(error.unwrap_err().to_string(), text);
     }
 
     #[test]

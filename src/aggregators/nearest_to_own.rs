@@ -1,4 +1,4 @@
-//! MoNNA's rule, nearest-neighbour averaging: the mean of the rows nearest to one that is trusted.
+//! Nearest-neighbour averaging, `MoNNA`'s rule: the mean of the rows nearest to a trusted one.
 //!
 //! `F(x) = 1/(n - f) · Σ x_i` over the `n - f` rows nearest to row `own` in Euclidean distance,
 //! itself among them; of rows equally far those of the lowest senders come first.

@@ -5,8 +5,8 @@ use crate::kernels::columns::{LANES, Lanes};
 /// In every lane the mean of the `keep` values nearest to `centre`.
 ///
 /// The rows ascend in every lane, so that the nearest values stand side by side: from both ends
-/// the value farther out is dropped until `keep` are left, of two equally far the higher one. A
-/// value whose distance is no number is dropped first.
+/// the value farther out is dropped until `keep` are left. Where both are equally far, the higher
+/// and the lower one are dropped in turn. A value whose distance is no number is dropped first.
 pub(super) fn mean_of_nearest(rows: &[Lanes], centre: Lanes, keep: usize) -> Lanes {
     let mut means = [0.0; LANES];
     for (lane, mean) in means.iter_mut().enumerate() {
@@ -15,8 +15,11 @@ pub(super) fn mean_of_nearest(rows: &[Lanes], centre: Lanes, keep: usize) -> Lan
             if distance.is_nan() { f64::INFINITY } else { distance }
         };
         let (mut low, mut high) = (0, rows.len());
+        let mut ties = 0u32;
         while high - low > keep {
-            if distance(low) > distance(high - 1) {
+            let (below, above) = (distance(low), distance(high - 1));
+            ties += u32::from(below == above);
+            if below > above || below == above && ties.is_multiple_of(2) {
                 low += 1;
             } else {
                 high -= 1;
@@ -54,6 +57,7 @@ mod tests {
         assert_eq!(of(&[0.0, 1.0, 2.0, 10.0], 1.5, 2), 1.5);
         assert_eq!(of(&[0.0, 1.0, 2.0, 10.0], 9.0, 3), 13.0 / 3.0);
         assert_eq!(of(&[0.0, 2.0, 4.0], 2.0, 2), 1.0);
+        assert_eq!(of(&[0.0, 0.0, 2.0, 4.0, 4.0], 2.0, 3), 2.0);
     }
 
     #[test]

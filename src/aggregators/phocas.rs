@@ -2,7 +2,7 @@
 //!
 //! `F(x)_k = 1/(n - f) · Σ x_ik` over the `n - f` values of coordinate k nearest to the mean of
 //! that coordinate without its f lowest and f highest values. Of two values equally far, one on
-//! each side, the lower is kept; libraries leave that open.
+//! each side, the higher and the lower are dropped in turn; libraries leave that open.
 //!
 //! Against the trimmed mean it averages f values more, at the price of liars that come close.
 //!

@@ -27,6 +27,9 @@ pub(super) enum Neighbours {
     Paper,
     /// `n - f - 1` others: the row itself is counted among its `n - f` nearest (`ByzFL`).
     Inclusive,
+    /// `n - f - 3` others, which may be none: the row itself is counted among its `n - f - 2`
+    /// nearest (Shejwalkar and Houmansadr's code).
+    Short,
 }
 
 /// What a score sums.
@@ -84,7 +87,7 @@ impl Scoring {
     /// One score per row, lower is better; sums of ascending distances in `f64`, never NaN.
     pub(super) fn scores(self, updates: ArrayView2<'_, f32>, byzantine: usize) -> Vec<f64> {
         let rows = updates.nrows();
-        let counted = rows.saturating_sub(self.neighbours.itself_and_lost(byzantine)).max(1);
+        let counted = self.neighbours.counted(rows, byzantine);
         let score = |(row, distances): (usize, ndarray::ArrayView1<'_, f64>)| {
             let mut others: Vec<f64> = distances.to_vec();
             others.swap_remove(row);
@@ -101,12 +104,19 @@ impl Neighbours {
         match self {
             Neighbours::Paper => byzantine.saturating_add(2),
             Neighbours::Inclusive => byzantine.saturating_add(1),
+            Neighbours::Short => byzantine.saturating_add(3),
         }
+    }
+
+    /// How many others a score counts among `rows`.
+    pub(super) fn counted(self, rows: usize, byzantine: usize) -> usize {
+        let least = usize::from(self != Neighbours::Short);
+        rows.saturating_sub(self.itself_and_lost(byzantine)).max(least)
     }
 }
 
 impl Distance {
-    fn of_squared(self, squared: f64) -> f64 {
+    pub(super) fn of_squared(self, squared: f64) -> f64 {
         match self {
             Distance::Squared => squared,
             Distance::Plain => squared.sqrt(),
@@ -143,6 +153,7 @@ mod tests {
         };
         assert_eq!(score(Neighbours::Paper, Distance::Squared), 10.0);
         assert_eq!(score(Neighbours::Inclusive, Distance::Squared), 46.0);
+        assert_eq!(score(Neighbours::Short, Distance::Squared), 1.0);
         assert_eq!(score(Neighbours::Paper, Distance::Plain), 4.0);
         assert_eq!(score(Neighbours::Paper, Distance::Fourth), 82.0);
     }

@@ -3,7 +3,7 @@
 //! In every coordinate the t lowest and the t highest values are dropped and the rest averaged:
 //! `F(x)_k = 1/(n - 2t) · Σ x_(i)k` over the ranks `i = t+1, …, n-t`. By default t is the declared
 //! number of liars f; with `fraction` it is `⌊fraction · n⌋` whatever f is, as in Flower and
-//! `SciPy`.
+//! `SciPy`. Some code lowers f silently where 2f >= n; `excess = "lower"` does.
 //!
 //! With t >= f the error is bounded by `‖F(x) - m‖² <= κ σ²`, with m the mean and σ² the variance
 //! of the honest rows, and `κ = t / (n - f - t)`. For t = f this is `f / (n - 2f)`, and no rule
@@ -52,6 +52,20 @@ struct TrimmedMean {
     /// The share of the rows dropped at each end, rounded down, at least 0 and below 0.5.
     /// Absent (default): as many rows as are declared byzantine.
     fraction: Option<f64>,
+    /// What is done where dropping f at each end leaves nothing: the rule is `refuse`d (default),
+    /// or as many are dropped as leave one value or two (`lower`), whatever f was.
+    excess: Excess,
+}
+
+/// What is done where f is too large.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Excess {
+    /// The rule refuses.
+    #[default]
+    Refuse,
+    /// Fewer are dropped, and nobody is told.
+    Lower,
 }
 
 impl TrimmedMean {
@@ -68,7 +82,11 @@ impl TrimmedMean {
 
     /// How many values are dropped at each end.
     fn dropped(&self, rows: usize, byzantine: usize) -> usize {
-        self.fraction.map_or(byzantine, |fraction| (fraction * rows as f64).floor() as usize)
+        match self.fraction {
+            Some(fraction) => (fraction * rows as f64).floor() as usize,
+            None if self.excess == Excess::Lower => byzantine.min(rows.saturating_sub(1) / 2),
+            None => byzantine,
+        }
     }
 }
 
@@ -76,7 +94,8 @@ impl Aggregator for TrimmedMean {
     fn admits(&self, rows: usize, byzantine: usize) -> Result<(), AggregateError> {
         let dropped = self.dropped(rows, byzantine);
         if self.fraction.is_none() || rows == 0 {
-            AggregateError::unless_majority(ENTRY.name, rows, byzantine)
+            let lowered = if self.excess == Excess::Lower { dropped } else { byzantine };
+            AggregateError::unless_majority(ENTRY.name, rows, lowered)
         } else if 2 * dropped >= rows {
             let message = format!("dropping {dropped} at each end leaves nothing of {rows} rows");
             Err(AggregateError::Unfit { rule: ENTRY.name, message })
@@ -129,7 +148,7 @@ mod tests {
     #[test]
     fn a_fraction_rounds_down_and_ignores_f() {
         let rows = Array2::from_shape_fn((10, 1), |(row, _)| (row * row) as f32);
-        let trimmed = TrimmedMean { fraction: Some(0.29) };
+        let trimmed = TrimmedMean { fraction: Some(0.29), ..TrimmedMean::default() };
         let result = aggregate_with(&trimmed, &rows, 5, None).unwrap();
         assert_eq!(result.vector, array![(4 + 9 + 16 + 25 + 36 + 49) as f32 / 6.0]);
     }
@@ -143,11 +162,22 @@ mod tests {
         assert!((kappa - 1.0 / 3.0).abs() < 1e-6);
     }
 
+    fn fraction(fraction: f64) -> TrimmedMean {
+        TrimmedMean { fraction: Some(fraction), ..TrimmedMean::default() }
+    }
+
+    #[test]
+    fn what_is_dropped_may_be_lowered() {
+        let lower = TrimmedMean { excess: Excess::Lower, ..TrimmedMean::default() };
+        let rows = array![[1.0], [2.0], [9.0], [4.0]];
+        assert_eq!(aggregate_with(&lower, &rows, 7, None).unwrap().vector, array![3.0]);
+    }
+
     #[test]
     fn impossible_trims_are_refused() {
-        let error = TrimmedMean { fraction: Some(0.5) }.checked().unwrap_err();
+        let error = fraction(0.5).checked().unwrap_err();
         assert_eq!(error.message, "`fraction` is 0.5, but must be in 0.0 .. 0.5");
-        assert!(TrimmedMean { fraction: Some(f64::NAN) }.checked().is_err());
+        assert!(fraction(f64::NAN).checked().is_err());
         let rows = Array2::zeros((4, 1));
         let error = aggregate_with(&TrimmedMean::default(), &rows, 2, None).unwrap_err();
         let text = "trimmed_mean needs n > 2f = 4 and got n = 4 updates with f = 2 byzantine";

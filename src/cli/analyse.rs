@@ -3,6 +3,7 @@
 mod capture;
 mod percolation;
 mod points_of_failure;
+mod robustness;
 mod sampling;
 mod topology;
 mod trials;
@@ -24,6 +25,7 @@ enum Analysis {
     #[command(name = "points_of_failure")]
     PointsOfFailure(points_of_failure::Arguments),
     Percolation(percolation::Arguments),
+    Robustness(robustness::Arguments),
 }
 
 /// Runs the command.
@@ -34,5 +36,6 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Analysis::Topology(arguments) => topology::run(arguments),
         Analysis::PointsOfFailure(arguments) => points_of_failure::run(arguments),
         Analysis::Percolation(arguments) => percolation::run(arguments),
+        Analysis::Robustness(arguments) => robustness::run(arguments),
     }
 }

@@ -16,7 +16,7 @@ const LARGEST: f64 = 1e100;
 
 /// A symmetric matrix `A` in the form `Q T Q'`, `T` tridiagonal.
 #[derive(Debug, Clone)]
-pub(super) struct Tridiagonal {
+pub(crate) struct Tridiagonal {
     diagonal: Vec<f64>,
     /// `beside[k]` joins `k` and `k + 1`.
     beside: Vec<f64>,
@@ -29,7 +29,7 @@ pub(super) struct Tridiagonal {
 
 impl Tridiagonal {
     /// Reduces the symmetric matrix with these rows, `n` of length `n`.
-    pub(super) fn reduce(mut rows: Vec<Vec<f64>>) -> Self {
+    pub(crate) fn reduce(mut rows: Vec<Vec<f64>>) -> Self {
         let n = rows.len();
         let (mut diagonal, mut beside) = (Vec::with_capacity(n), Vec::with_capacity(n));
         let mut reflections = Vec::with_capacity(n);
@@ -66,7 +66,7 @@ impl Tridiagonal {
     }
 
     /// The eigenvalue at `index` in ascending order, from 0.
-    pub(super) fn value(&self, index: usize) -> f64 {
+    pub(crate) fn value(&self, index: usize) -> f64 {
         let margin = f64::EPSILON * self.size;
         let (mut low, mut high) = (-self.size - margin, self.size + margin);
         while high - low > margin {
@@ -85,7 +85,7 @@ impl Tridiagonal {
 
     /// A unit eigenvector of `A` for an eigenvalue found by [`Tridiagonal::value`]. Of a multiple
     /// eigenvalue it is one of many, always the same.
-    pub(super) fn vector(&self, value: f64) -> Vec<f64> {
+    pub(crate) fn vector(&self, value: f64) -> Vec<f64> {
         let factors = self.factorise(value);
         // Any start will do that is not orthogonal to what is sought: uneven, so that it shares
         // no symmetry with the graph.

@@ -2,12 +2,15 @@
 //!
 //! Its Krum counts `n - f - 1` neighbours where the paper counts `n - f - 2`, and every rule asks
 //! for `n > 2f` alone. Its `f` is 0 unless given, its a-little-is-enough adds the deviation of a
-//! sample where the authors subtract that of the population.
+//! sample where the authors subtract that of the population. Its SMEA and CAF estimate eigenvalues
+//! by one step of the power method from a random vector and are random; without the vectors it
+//! drew, ours compute them.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Translation, number, read};
+use super::{Entry, Kind, Nothing, Tolerance, Translation, number, numbers, read};
+use crate::catalog::ConfigError;
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -73,12 +76,89 @@ pub(super) static ENTRIES: &[Entry] = &[
         },
     },
     Entry {
+        name: "byzfl.MDA",
+        kind: Kind::Aggregator,
+        member: "minimum_diameter",
+        parameters: || schema_for!(Tolerance),
+        byzantine: Some(0),
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
+    },
+    Entry {
+        name: "byzfl.SMEA",
+        kind: Kind::Aggregator,
+        member: "smallest_maximum_eigenvalue",
+        parameters: || schema_for!(PowerMethod),
+        byzantine: Some(0),
+        translate: |given| read(given, PowerMethod::translate),
+    },
+    Entry {
+        name: "byzfl.CAF",
+        kind: Kind::Aggregator,
+        member: "covariance_filter",
+        parameters: || schema_for!(PowerMethod),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: PowerMethod| {
+                let Translation { parameters, byzantine, samples } = given.translate()?;
+                let parameters = format!("largest = \"all\"\n{parameters}");
+                Ok(Translation { parameters, byzantine, samples })
+            })
+        },
+    },
+    Entry {
+        name: "byzfl.MoNNA",
+        kind: Kind::Aggregator,
+        member: "nearest_to_own",
+        parameters: || schema_for!(MoNna),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: MoNna| {
+                let own = format!("own = {}\ncentre = \"own\"", given.idx);
+                Ok(Translation { byzantine: given.f, ..Translation::to(own) })
+            })
+        },
+    },
+    Entry {
         name: "byzfl.NNM",
         kind: Kind::PreAggregator,
         member: "nearest_neighbour_mixing",
         parameters: || schema_for!(Tolerance),
         byzantine: Some(0),
         translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
+    },
+    Entry {
+        name: "byzfl.Clipping",
+        kind: Kind::PreAggregator,
+        member: "clipping",
+        parameters: || schema_for!(Clipping),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Clipping| {
+                Ok(Translation::to(format!("threshold = {}", number("c", given.c)?)))
+            })
+        },
+    },
+    Entry {
+        name: "byzfl.ARC",
+        kind: Kind::PreAggregator,
+        member: "adaptive_clipping",
+        parameters: || schema_for!(Tolerance),
+        byzantine: Some(0),
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
+    },
+    Entry {
+        name: "byzfl.Bucketing",
+        kind: Kind::PreAggregator,
+        member: "bucketing",
+        parameters: || schema_for!(Bucketing),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Bucketing| {
+                let order =
+                    given.row_order.map_or(String::new(), |rows| format!("\norder = {rows:?}"));
+                Ok(Translation::to(format!("size = {}\nremainder = \"bucket\"{order}", given.s)))
+            })
+        },
     },
     Entry {
         name: "byzfl.SignFlipping",
@@ -134,22 +214,64 @@ const KRUM: &str = "neighbours = \"inclusive\"\ndistance = \"squared\"\ntoleranc
 /// Its conventions for the mean around the median.
 const MEAMED: &str = "centre = \"midpoint\"\nties = \"first\"";
 
-/// No parameters.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-/// What rules and pre-aggregators take.
+/// Its rules that estimate an eigenvalue by one step of the power method from a random vector.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Tolerance {
+struct PowerMethod {
     /// How many byzantine rows to tolerate; absent: the declared number, else 0.
     f: Option<usize>,
+    /// The random vectors that the library drew, one for each estimate, in order; absent: the
+    /// eigenvalue is computed, which is what the library's estimate stands for.
+    starts: Option<Vec<Vec<f64>>>,
 }
 
-impl Tolerance {
-    fn with(self, parameters: &str) -> Translation {
-        Translation { byzantine: self.f, ..Translation::to(parameters) }
+impl PowerMethod {
+    fn translate(self) -> Result<Translation, ConfigError> {
+        let starts = match &self.starts {
+            Some(starts) => format!("starts = {}", numbers("starts", starts)?),
+            None => String::new(),
+        };
+        Ok(Translation { byzantine: self.f, ..Translation::to(starts) })
+    }
+}
+
+/// Its nearest-neighbour averaging.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct MoNna {
+    /// How many byzantine rows to tolerate; absent: the declared number, else 0.
+    f: Option<usize>,
+    /// The trusted row, counted from 0.
+    idx: usize,
+}
+
+/// Its static clipping.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Clipping {
+    /// The largest norm that is left alone.
+    c: f64,
+}
+
+impl Default for Clipping {
+    fn default() -> Self {
+        Clipping { c: 2.0 }
+    }
+}
+
+/// Its bucketing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Bucketing {
+    /// How many rows make a bucket.
+    s: usize,
+    /// The order of the rows that the library drew; absent: drawn.
+    row_order: Option<Vec<usize>>,
+}
+
+impl Default for Bucketing {
+    fn default() -> Self {
+        Bucketing { s: 1, row_order: None }
     }
 }
 

@@ -1,77 +1,134 @@
-//! The FL-Byzantine-Library of CRYPTO-KU, at commit 32922ca: its names and parameters.
+//! FL-Byzantine-Library of the CRYPTO group at Koç University (32922ca).
 //!
-//! None of these asks how many rows lie, and each takes the lower median.
+//! Its bucketing makes `⌊n / s⌋` buckets of nearly equal size. Its divide and conquer falls back to
+//! all who stayed once where nobody stays in every iteration.
+
+pub(super) mod clusters;
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Translation, number, read};
+use super::{Entry, Kind, Nothing, Tolerance, Translation, number, read};
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
-        name: "crypto-ku.SignSGD",
+        name: "crypto-ku.Krum",
         kind: Kind::Aggregator,
-        member: "sign_majority",
-        parameters: || schema_for!(Nothing),
-        byzantine: Some(0),
-        translate: |given| read(given, |Nothing {}| Ok(Translation::to(""))),
-    },
-    Entry {
-        name: "crypto-ku.FLAME",
-        kind: Kind::Aggregator,
-        member: "flame",
-        parameters: || schema_for!(Flame),
-        byzantine: Some(0),
+        member: "multi_krum",
+        parameters: || schema_for!(Krum),
+        byzantine: None,
         translate: |given| {
-            read(given, |given: Flame| {
-                let noise = if given.add_noise { "0.001" } else { "0.0" };
-                Ok(Translation::to(format!("noise = {noise}\nmiddle = \"lower\"")))
+            read(given, |given: Krum| {
+                let parameters = format!("keep = {}\n{KRUM}", given.m);
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
             })
         },
     },
     Entry {
-        name: "crypto-ku.FoolsGold",
+        name: "crypto-ku.DnC",
         kind: Kind::Aggregator,
-        member: "foolsgold",
-        parameters: || schema_for!(FoolsGold),
+        member: "divide_and_conquer",
+        parameters: || schema_for!(DnC),
         byzantine: None,
         translate: |given| {
-            read(given, |given: FoolsGold| {
-                let (epsilon, window) = (number("epsilon", given.epsilon)?, given.memory_size);
-                Ok(Translation::to(format!(
-                    "features = \"all\"\nsmoothing = {epsilon}\nsmoothed = \"denominator\"\n\
-                     window = {window}"
-                )))
+            read(given, |given: DnC| {
+                let drawn =
+                    given.coordinates.map_or(String::new(), |all| format!("\ndrawn = {all:?}"));
+                let parameters = format!(
+                    "iterations = {}\ncoordinates = {}\nfactor = {}\nempty = \"union\"{drawn}",
+                    given.num_iters,
+                    given.sub_dim,
+                    number("filter_frac", given.filter_frac)?,
+                );
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    },
+    Entry {
+        name: "crypto-ku.TrimmedMean",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
+    },
+    Entry {
+        name: "crypto-ku.CoordinateMedian",
+        kind: Kind::Aggregator,
+        member: "median",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| read(given, |Nothing {}| Ok(Translation::to("middle = \"midpoint\""))),
+    },
+    Entry {
+        name: "crypto-ku.BucketingRandom",
+        kind: Kind::PreAggregator,
+        member: "bucketing",
+        parameters: || schema_for!(Bucketing),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Bucketing| {
+                let rows = given.permutation;
+                let order = rows.map_or(String::new(), |rows| format!("\norder = {rows:?}"));
+                Ok(Translation::to(format!("size = {}\nremainder = \"spread\"{order}", given.s)))
             })
         },
     },
 ];
 
-/// No parameters.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
+/// Its conventions for Krum; it asks for n >= 2f + 2.
+const KRUM: &str = "neighbours = \"paper\"\ndistance = \"squared\"\ntolerance = \"majority\"";
 
-/// Its FLAME.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Flame {
-    /// Whether noise is added.
-    add_noise: bool,
-}
-
-/// Its `FoolsGold`.
+/// Its Krum and Multi-Krum.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct FoolsGold {
-    /// What keeps quotients finite.
-    epsilon: f64,
-    /// How many rounds are summed, once there are so many.
-    memory_size: u32,
+struct Krum {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many rows are averaged.
+    m: usize,
 }
 
-impl Default for FoolsGold {
+impl Default for Krum {
     fn default() -> Self {
-        FoolsGold { epsilon: 1e-5, memory_size: 1 }
+        Krum { f: None, m: 1 }
+    }
+}
+
+/// Its divide and conquer; the file of its outputs has 3 iterations.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct DnC {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many coordinates an iteration looks at.
+    sub_dim: usize,
+    /// How many iterations there are.
+    num_iters: usize,
+    /// How many rows an iteration removes, in multiples of f.
+    filter_frac: f64,
+    /// The coordinates that it drew for each iteration; absent: drawn.
+    coordinates: Option<Vec<Vec<usize>>>,
+}
+
+impl Default for DnC {
+    fn default() -> Self {
+        DnC { f: None, sub_dim: 10_000, num_iters: 5, filter_frac: 1.0, coordinates: None }
+    }
+}
+
+/// Its bucketing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Bucketing {
+    /// How many rows make a bucket.
+    s: usize,
+    /// The order of the rows that it drew; absent: drawn.
+    permutation: Option<Vec<usize>>,
+}
+
+impl Default for Bucketing {
+    fn default() -> Self {
+        Bucketing { s: 3, permutation: None }
     }
 }

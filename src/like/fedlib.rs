@@ -1,43 +1,88 @@
-//! fedlib, which is Blades as it is maintained now (Li, Ngai, Voigt), at commit 8428019: its
-//! names, parameters and defaults.
+//! fedlib 8428019 (Li et al.), the library behind Blades.
+//!
+//! Its Multi-Krum sums squares of squared distances and keeps one row unless told otherwise. Its
+//! divide and conquer runs five iterations where the paper runs one.
+
+pub(super) mod clusters;
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
 use super::{Entry, Kind, Translation, number, read};
-use crate::kernels::linkage::Linkage;
 
-pub(super) static ENTRIES: &[Entry] = &[Entry {
-    name: "fedlib.ClippedClustering",
-    kind: Kind::Aggregator,
-    member: "clipped_clustering",
-    parameters: || schema_for!(ClippedClustering),
-    byzantine: Some(0),
-    translate: |given| {
-        read(given, |given: ClippedClustering| {
-            let linkage = match given.linkage {
-                Linkage::Average => "average",
-                Linkage::Single => "single",
-                Linkage::Complete => "complete",
-            };
-            let bound = number("max_tau", given.max_tau)?;
-            Ok(Translation::to(format!("linkage = \"{linkage}\"\nbound = {bound}")))
-        })
+pub(super) static ENTRIES: &[Entry] = &[
+    Entry {
+        name: "fedlib.MultiKrum",
+        kind: Kind::Aggregator,
+        member: "multi_krum",
+        parameters: || schema_for!(MultiKrum),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: MultiKrum| {
+                let parameters = format!("keep = {}\n{KRUM}", given.k);
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
     },
-}];
+    Entry {
+        name: "fedlib.DnC",
+        kind: Kind::Aggregator,
+        member: "divide_and_conquer",
+        parameters: || schema_for!(DnC),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: DnC| {
+                let drawn =
+                    given.coordinates.map_or(String::new(), |all| format!("\ndrawn = {all:?}"));
+                let parameters = format!(
+                    "iterations = {}\ncoordinates = {}\nfactor = {}\nempty = \"zero\"{drawn}",
+                    given.num_iters,
+                    given.sub_dim,
+                    number("filter_frac", given.filter_frac)?,
+                );
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    },
+];
 
-/// Its clipped clustering, which averages what it keeps.
+/// Its conventions for Krum; it checks nothing.
+const KRUM: &str = "neighbours = \"paper\"\ndistance = \"fourth\"\ntolerance = \"none\"";
+
+/// Its Multi-Krum.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct ClippedClustering {
-    /// How far clusters are from each other.
-    linkage: Linkage,
-    /// The largest norm whatever the history says.
-    max_tau: f64,
+struct MultiKrum {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many rows are averaged.
+    k: usize,
 }
 
-impl Default for ClippedClustering {
+impl Default for MultiKrum {
     fn default() -> Self {
-        ClippedClustering { linkage: Linkage::Average, max_tau: 1e5 }
+        MultiKrum { f: None, k: 1 }
+    }
+}
+
+/// Its divide and conquer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct DnC {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many coordinates an iteration looks at.
+    sub_dim: usize,
+    /// How many iterations there are.
+    num_iters: usize,
+    /// How many rows an iteration removes, in multiples of f.
+    filter_frac: f64,
+    /// The coordinates that it drew for each iteration; absent: drawn.
+    coordinates: Option<Vec<Vec<usize>>>,
+}
+
+impl Default for DnC {
+    fn default() -> Self {
+        DnC { f: None, sub_dim: 10_000, num_iters: 5, filter_frac: 1.0, coordinates: None }
     }
 }

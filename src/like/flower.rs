@@ -7,7 +7,7 @@
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Samples, Translation, number, read};
+use super::{Entry, Kind, Samples, Tolerance, Translation, number, read};
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -53,7 +53,19 @@ pub(super) static ENTRIES: &[Entry] = &[
         byzantine: Some(0),
         translate: |given| read(given, |given: AggregateKrum| Ok(given.translate())),
     },
+    Entry {
+        name: "flower.aggregate_bulyan",
+        kind: Kind::Aggregator,
+        member: "bulyan",
+        parameters: || schema_for!(Tolerance),
+        byzantine: Some(0),
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(BULYAN))),
+    },
 ];
+
+/// Its conventions for Bulyan, with Krum as the inner rule, the only one that it takes.
+const BULYAN: &str = "neighbours = \"paper\"\nselection = \"iterated\"\nmiddle = \"midpoint\"\n\
+     ties = \"sender\"";
 
 /// Its weighted mean.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

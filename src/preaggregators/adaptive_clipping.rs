@@ -5,8 +5,8 @@
 //!
 //! The threshold follows the rows, so that the promise of the rule behind it survives: a rule with
 //! κ has κ + 2f/(n - 2f) behind this (the paper's theorem states 3κ), while a fixed threshold
-//! destroys such promises. What it adds is a bound on the error by the length of the rows where the
-//! honest differ without limit.
+//! destroys such promises. What it adds is a bound on the error by the length of the rows where
+//! the honest differ without limit.
 //!
 //! Fails where liars are not long: it does nothing against a lie inside the honest lengths. It
 //! clips up to 2f honest rows where nobody lies, those of the nodes that still learn most.

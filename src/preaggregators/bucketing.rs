@@ -3,8 +3,8 @@
 //! The n rows are put into random order and every `size` of them in a row averaged: `⌈n / size⌉`
 //! rows come out. Where `size` does not divide n, the last bucket is smaller and counts as much as
 //! the others (Karimireddy et al.; `ByzFL`); with `remainder = "spread"` there are `⌊n / size⌋`
-//! buckets, the first of which take one row more. `order` puts the rows into a given order in place
-//! of a drawn one.
+//! buckets, the first of which take one row more. `order` puts the rows into a given order in
+//! place of a drawn one.
 //!
 //! It makes what the rule sees `size` times less different, so that a rule that selects or takes
 //! the median works with honest rows that come from different data.

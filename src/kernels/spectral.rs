@@ -1,0 +1,206 @@
+//! The direction in which rows differ most, from the distances between them.
+//!
+//! All directions that matter lie in the span of the rows, so that n times n matrices are enough,
+//! however long the rows are: with `X` the centred rows, the leading eigenvector `u` of `X X'`
+//! gives the leading direction `X' u`. Inner products come from distances between the rows in
+//! question alone, so that a huge row costs no digits where it does not take part.
+
+use crate::graph::eigen::Tridiagonal;
+
+/// Up to this size a matrix is reduced as a whole.
+const WHOLE: usize = 96;
+
+/// Steps of Lanczos's method before it starts anew from what it found.
+const STEPS: usize = 48;
+
+/// How often it starts anew at most.
+const RESTARTS: usize = 12;
+
+/// The residual, as a share of the eigenvalue, that is good enough.
+const RESIDUAL: f64 = 1e-11;
+
+/// The inner products of rows after their weighted mean is taken away, from their squared distances.
+///
+/// `weights` has one finite weight per row, their sum above 0. `squared` gives the squared distance
+/// of two rows, by their places among the weights.
+pub fn centred_products(weights: &[f64], squared: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
+    let n = weights.len();
+    let total: f64 = weights.iter().sum();
+    let rows: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| squared(i, j)).collect()).collect();
+    let mean = |row: &Vec<f64>| dot(row, weights) / total;
+    let means: Vec<f64> = rows.iter().map(mean).collect();
+    let overall = dot(&means, weights) / total;
+    let product = |i: usize, j: usize| 0.5 * (means[i] + means[j] - rows[i][j] - overall);
+    (0..n).map(|i| (0..n).map(|j| product(i, j)).collect()).collect()
+}
+
+/// The largest eigenvalue of a symmetric matrix without negative ones, and a unit eigenvector.
+///
+/// Zero, and a vector of zeros, where the matrix is zero, empty or not finite.
+pub fn leading(matrix: Vec<Vec<f64>>) -> (f64, Vec<f64>) {
+    let n = matrix.len();
+    let largest = matrix.iter().flatten().fold(0.0, |most: f64, value| most.max(value.abs()));
+    let finite = matrix.iter().flatten().all(|value| value.is_finite());
+    if largest == 0.0 || !finite {
+        return (0.0, vec![0.0; n]);
+    }
+    // Powers of two keep every digit, and no square of a huge value overflows.
+    let scale = 2f64.powf(largest.log2().floor());
+    let matrix: Vec<Vec<f64>> = matrix
+        .into_iter()
+        .map(|row| row.into_iter().map(|value| value / scale).collect())
+        .collect();
+    let (value, vector) = if n <= WHOLE { whole(matrix) } else { lanczos(&matrix) };
+    (value.max(0.0) * scale, vector)
+}
+
+/// By reducing the matrix.
+fn whole(matrix: Vec<Vec<f64>>) -> (f64, Vec<f64>) {
+    let n = matrix.len();
+    let reduced = Tridiagonal::reduce(matrix);
+    let value = reduced.value(n - 1);
+    (value, reduced.vector(value))
+}
+
+/// By Lanczos's method with full orthogonalisation, started anew from the best vector so far.
+fn lanczos(matrix: &[Vec<f64>]) -> (f64, Vec<f64>) {
+    // Uneven, so that it shares no symmetry with the rows.
+    let mut start: Vec<f64> = (0..matrix.len()).map(|k| 1.0 + 1.0 / (k as f64 + 1.5)).collect();
+    let mut value = 0.0;
+    for _ in 0..RESTARTS {
+        let (found, vector, residual) = krylov(matrix, start);
+        (value, start) = (found, vector);
+        if residual <= RESIDUAL * value.abs() {
+            break;
+        }
+    }
+    (value, start)
+}
+
+/// The best value and vector among the powers of the matrix times `start`, and the residual.
+fn krylov(matrix: &[Vec<f64>], start: Vec<f64>) -> (f64, Vec<f64>, f64) {
+    let mut basis: Vec<Vec<f64>> = vec![normalised(start)];
+    let (mut diagonal, mut beside): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+    let residual = loop {
+        let last = &basis[basis.len() - 1];
+        let mut next: Vec<f64> = matrix.iter().map(|row| dot(row, last)).collect();
+        diagonal.push(dot(&next, last));
+        // Twice is enough for orthogonality to the last digit.
+        for vector in basis.iter().chain(&basis) {
+            let along = dot(&next, vector);
+            next.iter_mut().zip(vector).for_each(|(next, value)| *next -= along * value);
+        }
+        let length = dot(&next, &next).sqrt();
+        if basis.len() == STEPS || length <= 1e-14 * diagonal[0].abs() {
+            break length;
+        }
+        beside.push(length);
+        basis.push(normalised(next));
+    };
+    let m = diagonal.len();
+    let at = |i: usize, j: usize| match i.abs_diff(j) {
+        0 => diagonal[i],
+        1 => beside[i.min(j)],
+        _ => 0.0,
+    };
+    let (value, weights) = whole((0..m).map(|i| (0..m).map(|j| at(i, j)).collect()).collect());
+    let mut vector = vec![0.0; matrix.len()];
+    for (weight, basis) in weights.iter().zip(&basis) {
+        vector.iter_mut().zip(basis).for_each(|(sum, value)| *sum += weight * value);
+    }
+    (value, normalised(vector), (residual * weights[m - 1]).abs())
+}
+
+/// Whether all eigenvalues of a symmetric matrix are below `bound`: Cholesky's factorisation of
+/// `bound · I - A` succeeds.
+pub fn below(matrix: &[Vec<f64>], bound: f64) -> bool {
+    let n = matrix.len();
+    let mut factor: Vec<Vec<f64>> = Vec::with_capacity(n);
+    for (i, row) in matrix.iter().enumerate() {
+        let mut line = Vec::with_capacity(i + 1);
+        for j in 0..i {
+            let rest = -row[j] - dot(&line, &factor[j][..j]);
+            line.push(rest / factor[j][j]);
+        }
+        let pivot = bound - row[i] - dot(&line, &line);
+        // Not a comparison with >, so that NaN fails.
+        if pivot.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
+            return false;
+        }
+        line.push(pivot.sqrt());
+        factor.push(line);
+    }
+    true
+}
+
+fn dot(left: &[f64], right: &[f64]) -> f64 {
+    left.iter().zip(right).map(|(left, right)| left * right).sum()
+}
+
+fn normalised(mut vector: Vec<f64>) -> Vec<f64> {
+    let length = dot(&vector, &vector).sqrt();
+    if length > 0.0 {
+        for value in &mut vector {
+            *value /= length;
+        }
+    }
+    vector
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::seed::{Purpose, run_stream};
+
+    #[test]
+    fn products_by_hand() {
+        // 0, 2 and 7 with weights 1, 1 and 2 have the mean 4: they are -4, -2 and 3 from it.
+        let points: [f64; 3] = [0.0, 2.0, 7.0];
+        let products = centred_products(&[1.0, 1.0, 2.0], |i, j| (points[i] - points[j]).powi(2));
+        assert_eq!(products, [[16.0, 8.0, -12.0], [8.0, 4.0, -6.0], [-12.0, -6.0, 9.0]]);
+    }
+
+    #[test]
+    fn the_leading_eigenvalue_by_hand() {
+        // [[2, 1], [1, 2]] has the eigenvalues 1 and 3.
+        let (value, vector) = leading(vec![vec![2.0, 1.0], vec![1.0, 2.0]]);
+        assert!((value - 3.0).abs() < 1e-14);
+        assert!(
+            (vector[0] - vector[1]).abs() < 1e-14 && (dot(&vector, &vector) - 1.0).abs() < 1e-14
+        );
+        assert_eq!(leading(vec![vec![0.0]]), (0.0, vec![0.0]));
+        assert_eq!(leading(vec![vec![f64::INFINITY]]), (0.0, vec![0.0]));
+        assert_eq!(leading(Vec::new()), (0.0, Vec::new()));
+    }
+
+    /// Products of random rows.
+    fn random(n: usize, columns: usize) -> Vec<Vec<f64>> {
+        let mut rng = run_stream(4, Purpose::Aggregation);
+        let rows: Vec<Vec<f64>> =
+            (0..n).map(|_| (0..columns).map(|_| rng.random::<f64>() - 0.5).collect()).collect();
+        rows.iter().map(|a| rows.iter().map(|b| dot(a, b)).collect()).collect()
+    }
+
+    #[test]
+    fn large_matrices_agree_with_reducing_them() {
+        for (n, columns) in [(97, 5), (150, 400), (300, 30)] {
+            let matrix = random(n, columns);
+            let (exact, expected) = whole(matrix.clone());
+            let (value, vector) = leading(matrix);
+            assert!((value / exact - 1.0).abs() < 1e-10, "{n}: {value} is not {exact}");
+            assert!((dot(&vector, &expected).abs() - 1.0).abs() < 1e-9, "{n}");
+        }
+    }
+
+    #[test]
+    fn bounds_on_all_eigenvalues() {
+        for n in [1, 2, 7, 20] {
+            let matrix = random(n, 9);
+            let (value, _) = leading(matrix.clone());
+            assert!(below(&matrix, value * (1.0 + 1e-9)) && !below(&matrix, value * (1.0 - 1e-9)));
+        }
+        assert!(!below(&[vec![f64::NAN]], 1.0));
+    }
+}

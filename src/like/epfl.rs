@@ -1,0 +1,166 @@
+//! Two code bases of the LPD group at EPFL: `ByzantineMomentum` (1ef2c84) as `epfl-byzmom`, and
+//! `robust-collaborative-learning` (3425aa1) as `epfl-rcl`.
+//!
+//! Their Krum sums distances that are not squared, over `n - f - 1` neighbours. The second checks
+//! no number of byzantine rows where ours ask for n > 2f.
+
+use schemars::{JsonSchema, schema_for};
+use serde::Deserialize;
+
+use super::{Entry, Kind, Tolerance, Translation, number, read};
+
+pub(super) static ENTRIES: &[Entry] = &[
+    Entry {
+        name: "epfl-byzmom.Krum",
+        kind: Kind::Aggregator,
+        member: "multi_krum",
+        parameters: || schema_for!(Krum),
+        byzantine: None,
+        translate: |given| read(given, |given: Krum| Ok(given.translate())),
+    },
+    plain("epfl-byzmom.Phocas", "phocas"),
+    plain("epfl-byzmom.CGE", "comparative_gradient_elimination"),
+    plain("epfl-byzmom.Brute", "minimum_diameter"),
+    plain("epfl-byzmom.TrimmedMean", "trimmed_mean"),
+    Entry {
+        name: "epfl-rcl.Krum",
+        kind: Kind::Aggregator,
+        member: "krum",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(KRUM))),
+    },
+    Entry {
+        name: "epfl-rcl.MultiKrum",
+        kind: Kind::Aggregator,
+        member: "multi_krum",
+        parameters: || schema_for!(MultiKrum),
+        byzantine: None,
+        translate: |given| read(given, |given: MultiKrum| Ok(given.translate())),
+    },
+    plain("epfl-rcl.Phocas", "phocas"),
+    plain("epfl-rcl.CGE", "comparative_gradient_elimination"),
+    plain("epfl-rcl.TrimmedMean", "trimmed_mean"),
+    plain("epfl-rcl.MEA", "smallest_maximum_eigenvalue"),
+    Entry {
+        name: "epfl-rcl.CVA",
+        kind: Kind::Aggregator,
+        member: "nearest_to_own",
+        parameters: || schema_for!(Cva),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Cva| {
+                let centre = if given.honest_index.is_some() { "own" } else { "median" };
+                let own = given.honest_index.unwrap_or(0);
+                let parameters = format!("own = {own}\ncentre = \"{centre}\"");
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    },
+    Entry {
+        name: "epfl-rcl.RFA",
+        kind: Kind::Aggregator,
+        member: "geometric_median",
+        parameters: || schema_for!(Rfa),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Rfa| {
+                let (nu, steps) = (number("nu", given.nu)?, given.steps);
+                Ok(Translation::to(format!("nu = {nu}\niterations = {steps}\nstart = \"zero\"")))
+            })
+        },
+    },
+];
+
+/// Their conventions for Krum.
+const KRUM: &str = "neighbours = \"inclusive\"\ndistance = \"plain\"\ntolerance = \"majority\"";
+
+/// A rule that takes f and has no conventions to set.
+const fn plain(name: &'static str, member: &'static str) -> Entry {
+    Entry {
+        name,
+        kind: Kind::Aggregator,
+        member,
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
+    }
+}
+
+/// Krum of the first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Krum {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many rows are averaged. The code's default is n - f - 2; here it is to be given.
+    m: usize,
+}
+
+impl Default for Krum {
+    fn default() -> Self {
+        Krum { f: None, m: 1 }
+    }
+}
+
+impl Krum {
+    fn translate(self) -> Translation {
+        let parameters = format!("keep = {}\n{KRUM}", self.m);
+        Translation { byzantine: self.f, ..Translation::to(parameters) }
+    }
+}
+
+/// Multi-Krum of the second.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct MultiKrum {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many rows are averaged; absent: n - f.
+    k: Option<usize>,
+}
+
+impl MultiKrum {
+    fn translate(self) -> Translation {
+        let keep = self.k.map_or(String::new(), |keep| format!("keep = {keep}\n"));
+        Translation { byzantine: self.f, ..Translation::to(keep + KRUM) }
+    }
+}
+
+/// Centred averaging around a pivot.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Cva {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// The row that is the pivot, counted from 0; absent: the median of all rows.
+    honest_index: Option<usize>,
+    /// The pivot in words, where it is no row: `median`.
+    #[serde(rename = "pivot")]
+    _pivot: Option<Pivot>,
+}
+
+/// A pivot in words.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Pivot {
+    /// The coordinate-wise median.
+    Median,
+}
+
+/// The geometric median.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Rfa {
+    /// How many steps are made.
+    #[serde(rename = "T")]
+    steps: u32,
+    /// The distance below which rows weigh no more.
+    nu: f64,
+}
+
+impl Default for Rfa {
+    fn default() -> Self {
+        Rfa { steps: 3, nu: 0.1 }
+    }
+}
