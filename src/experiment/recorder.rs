@@ -226,7 +226,7 @@ impl Recorder {
             model_digest: digest,
             skipped,
             timed_out,
-            attack_success_rate: success,
+            attack_success_rate: self.trigger.as_ref().map(|_| success),
             ..row
         };
         self.totals.completed += row.completed;

@@ -71,10 +71,10 @@ pub struct RoundRow {
     /// How long the round takes on the configured network, in seconds; training takes none.
     pub virtual_seconds: f64,
     /// The share of test samples with the poison's trigger that the honest node which obeys it
-    /// most takes for the attacker's class; empty where there is no trigger or nothing was
-    /// measured.
-    #[serde(default)]
-    pub attack_success_rate: Option<f64>,
+    /// most takes for the attacker's class; empty where nothing was measured, and no column at all
+    /// in a run without a trigger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attack_success_rate: Option<Option<f64>>,
 }
 
 /// One row of `nodes.csv`.
