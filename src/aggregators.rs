@@ -1,15 +1,15 @@
 //! Aggregation rules: many updates in, one out.
 
+mod bulyan;
 mod centered_clipping;
 mod clipped_clustering;
 mod comparative_gradient_elimination;
-mod flame;
-mod fltrust;
-mod foolsgold;
-mod bulyan;
 mod covariance_filter;
 mod cover;
 mod divide_and_conquer;
+mod flame;
+mod fltrust;
+mod foolsgold;
 mod geometric_median;
 mod iterated;
 mod krum;
@@ -22,11 +22,11 @@ mod nearest_to_own;
 mod nearest_values;
 mod norm_bound;
 mod phocas;
+mod power_step;
 mod robust_learning_rate;
 mod scores;
 mod selection;
 mod sign_majority;
-mod power_step;
 mod smallest_maximum_eigenvalue;
 mod subsets;
 mod trimmed_mean;

@@ -93,11 +93,9 @@ fn where_nobody_coordinates_they_are_refused_as_well() {
     }
 }
 
-/// How often the trigger works in each round that is judged, and the last accuracy.
-fn success(lab: &Lab, out: &str) -> (Vec<String>, f64) {
-    let run = lab.only_run(out);
-    let column = run.column("rounds.csv", "attack_success_rate");
-    (column, run.summary()["final_accuracy"].as_f64().unwrap())
+/// How often the trigger works, in each round that is judged.
+fn success(lab: &Lab, out: &str) -> Vec<String> {
+    lab.only_run(out).column("rounds.csv", "attack_success_rate")
 }
 
 #[test]
@@ -105,14 +103,14 @@ fn a_backdoor_is_measured_and_scaling_opens_it() {
     let poison = "poison = { backdoor_patch = { target = 3, share = 0.1 } }";
     let alone = lab(12, CENTRAL, "mean", &format!("corrupted = 1\n{poison}"));
     alone.finish("one", &[]);
-    let (alone, _) = success(&alone, "one");
+    let alone = success(&alone, "one");
     let scaled = format!("corrupted = 1\n{poison}\nattack = \"scaling\"\nknowledge = \"own_data\"");
     let scaled = lab(12, CENTRAL, "mean", &scaled);
     scaled.finish("one", &[]);
     scaled.finish("real", &["--runtime", "processes", "--jobs", "1"]);
     Comparison::of(&scaled.path("one"), &scaled.path("real")).assert_equal();
     let summary = scaled.only_run("one").summary();
-    let (scaled, _) = success(&scaled, "one");
+    let scaled = success(&scaled, "one");
     for (round, (alone, scaled)) in (1..).zip(alone.iter().zip(&scaled)) {
         assert_eq!(alone.is_empty(), round % 3 != 0, "round {round}: {alone}");
         assert_eq!(scaled.is_empty(), alone.is_empty());
@@ -129,12 +127,14 @@ fn a_distributed_trigger_works_and_a_run_without_one_has_none() {
                   attack = { scaling = { factor = 2.0 } }";
     let whole = lab(12, CENTRAL, "mean", threat);
     whole.finish("one", &[]);
-    let (column, _) = success(&whole, "one");
+    let column = success(&whole, "one");
     assert!(column.last().unwrap().parse::<f64>().unwrap() > 0.8, "{column:?}");
     let noise = lab(3, CENTRAL, "mean", "corrupted = 2\npoison = \"feature_noise\"");
     noise.finish("one", &[]);
-    let (column, accuracy) = success(&noise, "one");
-    assert!(column.iter().all(String::is_empty), "{column:?}");
+    let run = noise.only_run("one");
+    let rounds = std::fs::read_to_string(run.path.join("rounds.csv")).unwrap();
+    assert!(!rounds.contains("attack_success_rate"), "{rounds}");
+    let accuracy = run.summary()["final_accuracy"].as_f64().unwrap();
     assert!(accuracy > 0.3, "{accuracy}");
 }
 
@@ -168,7 +168,7 @@ fn searching_with_the_rule_does_more_than_not() {
     let accuracy = |threat: &str| {
         let lab = lab(15, CENTRAL, "median", threat);
         lab.finish("one", &[]);
-        success(&lab, "one").1
+        lab.only_run("one").summary()["final_accuracy"].as_f64().unwrap()
     };
     let searched = "corrupted = 4\nknowledge = \"omniscient_and_rule\"\nattack = ";
     let none = accuracy("corrupted = 0");

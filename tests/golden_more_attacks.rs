@@ -8,7 +8,6 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::ops::Range;
 
 use byzlab::aggregators::{self, Aggregator, Context};
 use byzlab::attacks::{Attack, Crafted, Defence, View};
@@ -397,12 +396,9 @@ fn coordinates_that_are_left_alone() {
         let columns = rows.ncols();
         let layers: Vec<f32> = rows.slice(s![..2, ..]).iter().copied().collect();
         // A layer by itself, or both as one.
-        let pieces: Vec<Range<usize>> = match call.count("aggregate_all_layer") {
-            0 => vec![0..columns, columns..2 * columns],
-            _ => vec![0..2 * columns],
-        };
-        let masks = pieces.into_iter().flat_map(|piece| {
-            let clean = Array2::from_shape_vec((1, piece.len()), layers[piece].to_vec()).unwrap();
+        let size = if call.count("aggregate_all_layer") == 0 { columns } else { 2 * columns };
+        let masks = layers.chunks(size).flat_map(|piece| {
+            let clean = Array2::from_shape_vec((1, size), piece.to_vec()).unwrap();
             let mut scene = Scene::reading(&clean, 1);
             scene.own = Array2::ones(clean.dim());
             scene.first(&*attack)

@@ -1,13 +1,13 @@
 //! Fang's attack on Krum: as far against the direction of learning as Krum still selects.
 //!
 //! `B = -lambda · s`, where `s` is the sign of each coordinate of the mean of the known updates, or
-//! of the one that Krum selects of them (`direction = "krum"`). `lambda` starts at an upper bound,
-//! `min_i(sum of the h - m - 2 smallest distances of i) / ((h - m - 1) sqrt(d)) + max_i |x_i - mean| /
-//! sqrt(d)` for `h` known updates and `m` corrupted, or at a number, and is halved until Krum, which
-//! the attacker runs by itself, picks a row of its own, or as long as it is above `threshold`; then
-//! the last one above it is sent, or the first below (`last = "below"`). With
-//! `search = "bisection"` it is the largest of 20 bisections up to `10 · mean norm` that is
-//! selected, and 0 if none is.
+//! of the one that Krum selects of them (`direction = "krum"`). `lambda` starts at a number, or at
+//! an upper bound: for `h` known updates and `m` corrupted, the smallest sum of an update's
+//! `h - m - 2` shortest distances, divided by `(h - m - 1) sqrt(d)`, plus the largest distance of
+//! an update to the mean, divided by `sqrt(d)`. It is halved until Krum, which the attacker runs
+//! by itself, picks a row of its own, or as long as it is above `threshold`; then the last one
+//! above it is sent, or the first below (`last = "below"`). With `search = "bisection"` it is the
+//! largest of 20 bisections up to `10 · mean norm` that is selected, and 0 if none is.
 //!
 //! In a run of it, Krum is shown `supporters = "all"` corrupted rows, all alike, 1 at first and
 //! more if that does not help (`growing`), or 1 alone (`one`). With `radius`, all but the first

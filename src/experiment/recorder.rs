@@ -229,7 +229,7 @@ impl Recorder {
             skipped,
             timed_out,
             traffic_digest: edges.to_string(),
-            attack_success_rate: success,
+            attack_success_rate: self.trigger.as_ref().map(|_| success),
             ..row
         };
         self.totals.completed += row.completed;

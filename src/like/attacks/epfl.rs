@@ -1,6 +1,6 @@
-//! Two code bases of EPFL: `epfl-byzmom` (El Mhamdi, Guerraoui and Rouault, Distributed Momentum for
-//! Byzantine-resilient Stochastic Gradient Descent, ICLR 2021) and `epfl-rcl` (Farhadkhani et al.,
-//! Robust Collaborative Learning with Linear Gradient Overhead, ICML 2023).
+//! Two code bases of EPFL: `epfl-byzmom` (El Mhamdi, Guerraoui and Rouault, Distributed Momentum
+//! for Byzantine-resilient Stochastic Gradient Descent, ICLR 2021) and `epfl-rcl` (Farhadkhani et
+//! al., Robust Collaborative Learning with Linear Gradient Overhead, ICML 2023).
 //!
 //! There, a factor below 0 is the number of tries of a line search with the rule: here those are
 //! names of their own, `OptimalEmpire` and `OptimalLittle`.
