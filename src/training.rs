@@ -179,7 +179,9 @@ fn clip(gradient: &mut [f32], most: f32) {
     let length = norm(gradient);
     if length > f64::from(most) {
         let share = (f64::from(most) / length) as f32;
-        gradient.iter_mut().for_each(|value| *value *= share);
+        for value in gradient {
+            *value *= share;
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) const KEYS: &[&str] = &[
     "training.weight_decay",
     "training.local_steps",
     "training.local_epochs",
-    "training.batches",
+    "training.draw",
     "training.clip",
     "training.schedule",
     "system",
@@ -210,7 +210,7 @@ pub struct Training {
     pub local_epochs: Option<u32>,
     /// Which samples a step takes. Default: `distinct`.
     #[serde(default)]
-    pub batches: Batching,
+    pub draw: Batching,
     /// The largest Euclidean norm of a step's gradient; a longer one is shortened to it. Above 0.
     /// Default: none.
     #[serde(default)]

@@ -378,7 +378,7 @@ fn settings(training: &config::Training) -> Training {
         weight_decay: training.weight_decay,
         local_steps: training.local_steps,
         local_epochs: training.local_epochs,
-        batches: training.batches,
+        batches: training.draw,
         clip: training.clip,
         schedule: training.schedule.clone(),
     }
@@ -395,7 +395,7 @@ fn resolved_training(config: &config::Training, training: &Training) -> Value {
         // What is not used is not said, so that runs keep the identity that they have without it.
         "local_steps": training.local_epochs.is_none().then_some(training.local_steps),
         "local_epochs": training.local_epochs,
-        "batches": (training.batches != Batching::Distinct).then_some(training.batches),
+        "draw": (training.batches != Batching::Distinct).then_some(training.batches),
         "clip": training.clip.map(decimal),
         "schedule": training.schedule,
     })

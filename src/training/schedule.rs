@@ -64,8 +64,10 @@ impl Schedule {
             Schedule::Milestones { factor, .. } | Schedule::Decay { factor, .. } => {
                 shrinks(*factor)
             }
-            Schedule::Inverse { half } => (!(*half > 0.0 && half.is_finite()))
-                .then(|| format!("`half` is {half} and must be above 0")),
+            Schedule::Inverse { half } => {
+                let holds = *half > 0.0 && half.is_finite();
+                (!holds).then(|| format!("`half` is {half} and must be above 0"))
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ const BATCHES: [usize; 2] = [25, 64];
 /// Times steps of gradient descent, forward, backward and update, on images of MNIST's shape.
 ///
 /// What is printed is the most steps a second, the multiplications and additions in them, and
-/// their share of what the same threads do in a product of two matrices of 1024 x 1024. With
+/// their share of what the same threads do in a product of two matrices of 512 x 512. With
 /// several threads each trains a model of its own, as workers do.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
