@@ -1,6 +1,7 @@
 //! Aggregation rules: many updates in, one out.
 
 mod clipped_clustering;
+mod fl_detector;
 mod flame;
 mod fltrust;
 mod foolsgold;
@@ -12,6 +13,7 @@ mod multi_krum;
 mod norm_bound;
 mod robust_learning_rate;
 mod scores;
+mod sign_guard;
 mod sign_majority;
 mod trimmed_mean;
 
@@ -38,10 +40,12 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &norm_bound::ENTRY,
         &sign_majority::ENTRY,
         &robust_learning_rate::ENTRY,
+        &sign_guard::ENTRY,
         &clipped_clustering::ENTRY,
         &flame::ENTRY,
         &foolsgold::ENTRY,
         &fltrust::ENTRY,
+        &fl_detector::ENTRY,
     ],
 };
 
@@ -70,6 +74,13 @@ pub trait Aggregator: Debug + Send + Sync {
     /// shares of the scaled rows.
     fn rescales(&self) -> bool {
         false
+    }
+
+    /// The most that `‖F(x) - m‖² / σ²` can come to, with m the mean and σ² the mean squared
+    /// distance to it of the honest rows, where `byzantine` of `rows` lie and as many are declared;
+    /// nothing where no bound is known.
+    fn error_bound(&self, _rows: usize, _byzantine: usize) -> Option<f64> {
+        None
     }
 
     /// Combines `updates`, one per row in ascending sender order, shape `[n, d]`.

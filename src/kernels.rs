@@ -11,7 +11,10 @@
 pub mod columns;
 pub mod cosines;
 pub mod distances;
+pub mod line_clusters;
 pub mod linkage;
 pub mod mean_shift;
 pub mod means;
 pub mod row_norms;
+pub mod secant;
+pub mod two_means;

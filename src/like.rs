@@ -14,6 +14,7 @@ mod crypto_ku;
 mod fedlib;
 mod flower;
 mod samples;
+mod signguard;
 
 use std::fmt;
 
@@ -28,13 +29,14 @@ use crate::preaggregators::{self, Chain, Link, PreAggregator};
 pub use samples::Samples;
 
 /// The tables of all libraries.
-static LIBRARIES: [&[Entry]; 6] = [
+static LIBRARIES: [&[Entry]; 7] = [
     byzfl::ENTRIES,
     flower::ENTRIES,
     fedlib::ENTRIES,
     blades_legacy::ENTRIES,
     crypto_ku::ENTRIES,
     authors::ENTRIES,
+    signguard::ENTRIES,
 ];
 
 /// One name of another library.

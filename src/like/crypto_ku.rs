@@ -17,6 +17,26 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| read(given, |Nothing {}| Ok(Translation::to(""))),
     },
     Entry {
+        name: "crypto-ku.SignGuard",
+        kind: Kind::Aggregator,
+        member: "sign_guard",
+        parameters: || schema_for!(SignGuard),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: SignGuard| {
+                let fraction = number("sparsity_ratio", given.sparsity_ratio)?;
+                let [lower, upper] = given.norm_bounds;
+                let lower = number("norm_bounds", lower)?;
+                let upper = number("norm_bounds", upper)?;
+                let starts = given.block_start;
+                Ok(Translation::to(format!(
+                    "fraction = {fraction}\nlower = {lower}\nupper = {upper}\n\
+                     starts = {starts:?}\nempty = \"all\""
+                )))
+            })
+        },
+    },
+    Entry {
         name: "crypto-ku.FLAME",
         kind: Kind::Aggregator,
         member: "flame",
@@ -51,6 +71,24 @@ pub(super) static ENTRIES: &[Entry] = &[
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
+
+/// Its `SignGuard` with mean shift.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct SignGuard {
+    /// The share of coordinates whose signs are counted.
+    sparsity_ratio: f64,
+    /// The least and the largest norm that pass, in median norms.
+    norm_bounds: [f64; 2],
+    /// Where the block of coordinates begins in each round; what is not given is drawn.
+    block_start: Vec<usize>,
+}
+
+impl Default for SignGuard {
+    fn default() -> Self {
+        SignGuard { sparsity_ratio: 0.1, norm_bounds: [0.1, 3.0], block_start: Vec::new() }
+    }
+}
 
 /// Its FLAME.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
