@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod loss;
+mod worst_class;
 
 use std::fmt::Debug;
 
@@ -11,7 +12,7 @@ use crate::catalog::Catalog;
 
 /// All metrics.
 pub static CATALOG: Catalog<dyn Metric> =
-    Catalog { kind: "metric", entries: &[&accuracy::ENTRY, &loss::ENTRY] };
+    Catalog { kind: "metric", entries: &[&accuracy::ENTRY, &loss::ENTRY, &worst_class::ENTRY] };
 
 /// One number about a model's answers.
 pub trait Metric: Debug + Send + Sync {
@@ -35,6 +36,12 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// The mean cross-entropy, in nats.
     pub loss: f64,
+}
+
+/// The accuracy on the samples of each class, in the order of classes; nothing for a class without
+/// samples.
+pub fn class_accuracies(facts: &Facts<'_>) -> Vec<Option<f64>> {
+    worst_class::class_accuracies(facts)
 }
 
 /// Measures what every evaluation records. Of no samples, both numbers are NaN.
