@@ -7,6 +7,7 @@ mod comparative_gradient_elimination;
 mod covariance_filter;
 mod cover;
 mod divide_and_conquer;
+mod fl_detector;
 mod flame;
 mod fltrust;
 mod foolsgold;
@@ -26,6 +27,7 @@ mod power_step;
 mod robust_learning_rate;
 mod scores;
 mod selection;
+mod sign_guard;
 mod sign_majority;
 mod smallest_maximum_eigenvalue;
 mod subsets;
@@ -58,6 +60,7 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &norm_bound::ENTRY,
         &sign_majority::ENTRY,
         &robust_learning_rate::ENTRY,
+        &sign_guard::ENTRY,
         &clipped_clustering::ENTRY,
         &flame::ENTRY,
         &foolsgold::ENTRY,
@@ -68,6 +71,7 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &smallest_maximum_eigenvalue::ENTRY,
         &covariance_filter::ENTRY,
         &divide_and_conquer::ENTRY,
+        &fl_detector::ENTRY,
     ],
 };
 
@@ -96,6 +100,13 @@ pub trait Aggregator: Debug + Send + Sync {
     /// shares of the scaled rows.
     fn rescales(&self) -> bool {
         false
+    }
+
+    /// The most that `‖F(x) - m‖² / σ²` can come to, with m the mean and σ² the mean squared
+    /// distance to it of the honest rows, where `byzantine` of `rows` lie and as many are declared;
+    /// nothing where no bound is known.
+    fn error_bound(&self, _rows: usize, _byzantine: usize) -> Option<f64> {
+        None
     }
 
     /// Combines `updates`, one per row in ascending sender order, shape `[n, d]`.

@@ -18,6 +18,7 @@ mod fedlib;
 mod flower;
 mod ndss21;
 mod samples;
+mod signguard;
 
 use std::fmt;
 

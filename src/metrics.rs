@@ -3,6 +3,7 @@
 mod accuracy;
 mod attack_success_rate;
 mod loss;
+mod worst_class;
 
 use std::fmt::Debug;
 
@@ -13,7 +14,7 @@ use crate::catalog::Catalog;
 /// All metrics.
 pub static CATALOG: Catalog<dyn Metric> = Catalog {
     kind: "metric",
-    entries: &[&accuracy::ENTRY, &loss::ENTRY, &attack_success_rate::ENTRY],
+    entries: &[&accuracy::ENTRY, &loss::ENTRY, &worst_class::ENTRY, &attack_success_rate::ENTRY],
 };
 
 /// One number about a model's answers.
@@ -38,6 +39,12 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// The mean cross-entropy, in nats.
     pub loss: f64,
+}
+
+/// The accuracy on the samples of each class, in the order of classes; nothing for a class without
+/// samples.
+pub fn class_accuracies(facts: &Facts<'_>) -> Vec<Option<f64>> {
+    worst_class::class_accuracies(facts)
 }
 
 /// Measures what every evaluation records. Of no samples, both numbers are NaN.

@@ -35,6 +35,12 @@ pub trait PreAggregator: Debug + Send + Sync {
         rows
     }
 
+    /// The bound on the error of a rule behind it, given the rule's own on the rows that come out;
+    /// nothing where none is known.
+    fn error_bound(&self, _rows: usize, _byzantine: usize, _behind: f64) -> Option<f64> {
+        None
+    }
+
     /// Transforms `updates`, shape `[n, d]`, into shape `[rows_out(n), d]`.
     fn transform(
         &self,
@@ -114,6 +120,24 @@ impl Aggregator for Chain {
 
     fn rescales(&self) -> bool {
         self.rule.part.rescales()
+    }
+
+    /// Known where no part has an `f` of its own.
+    fn error_bound(&self, rows: usize, byzantine: usize) -> Option<f64> {
+        let own = |f: Option<usize>| f.is_some_and(|f| f != byzantine);
+        if own(self.rule.byzantine) || self.before.iter().any(|link| own(link.byzantine)) {
+            return None;
+        }
+        let mut sizes = vec![rows];
+        for link in &self.before {
+            sizes.push(link.part.rows_out(sizes[sizes.len() - 1]));
+        }
+        let last = sizes.pop().unwrap_or(rows);
+        let mut bound = self.rule.part.error_bound(last, byzantine)?;
+        for (link, rows) in self.before.iter().zip(sizes).rev() {
+            bound = link.part.error_bound(rows, byzantine, bound)?;
+        }
+        Some(bound)
     }
 
     /// Weights are dropped behind a pre-aggregator: its rows are no longer anybody's.

@@ -217,6 +217,8 @@ pub struct Setting {
     pub meetings: Option<Arc<dyn Meetings>>,
     /// The honest workers, for those that are oracles.
     pub honest: Arc<BTreeSet<NodeId>>,
+    /// What a server trains on itself, where the rule trusts that.
+    pub trusted: Option<Trainer>,
 }
 
 impl Setting {

@@ -271,6 +271,16 @@ pub fn evaluate(model: &dyn Model, parameters: ArrayView1<'_, f32>, test: &Sampl
     metrics::evaluate(&Facts { scores: scores.view(), labels: &test.labels })
 }
 
+/// Measures a model on the samples of each class of the test set.
+pub fn evaluate_classes(
+    model: &dyn Model,
+    parameters: ArrayView1<'_, f32>,
+    test: &Samples,
+) -> Vec<Option<f64>> {
+    let scores = model.scores(parameters, test.inputs.view());
+    metrics::class_accuracies(&Facts { scores: scores.view(), labels: &test.labels })
+}
+
 #[cfg(test)]
 mod tests {
     use std::ops::Range;

@@ -24,28 +24,32 @@ const TOLERANCE: f64 = 2e-5;
 
 /// What was recorded: the file, which is also the name that is `like` it, how many calls it
 /// holds, and how many of these depend on how a library breaks ties.
-const FILES: [(&str, usize, usize); 12] = [
+const FILES: [(&str, usize, usize); 17] = [
     ("blades-legacy.ClippedClustering", 14, 0),
     ("blades-legacy.FLTrust", 14, 0),
     ("crypto-ku.FLAME", 14, 2),
     ("crypto-ku.FoolsGold", 20, 0),
+    ("crypto-ku.SignGuard", 12, 0),
     ("crypto-ku.SignSGD", 14, 0),
     ("dba.FoolsGold", 20, 0),
     ("fedlib.ClippedClustering", 34, 2),
+    ("fedlib.SignGuard", 28, 0),
     ("foolsgold-authors.FoolsGold", 34, 0),
     ("rlr-authors.RLR", 72, 0),
+    ("signguard-authors.SignGuard", 18, 0),
+    ("signguard-authors.SignGuardDist", 3, 0),
+    ("signguard-authors.SignGuardSim", 3, 0),
     ("zhmzm.FLAME", 14, 2),
     ("zhmzm.FLTrust", 14, 0),
     ("zhmzm.RLR", 14, 0),
 ];
 
 /// What was recorded of a call and is none of the library's parameters.
-const NOT_PARAMETERS: [&str; 16] = [
+const NOT_PARAMETERS: [&str; 12] = [
     "rounds",
     "cos_eps",
     "server_lr",
     "weights",
-    "agg",
     "epochs",
     "min_cluster_size",
     "min_samples",
@@ -53,9 +57,6 @@ const NOT_PARAMETERS: [&str; 16] = [
     "clustering",
     "metric",
     "hdbscan",
-    "sparsity_ratio",
-    "norm_bounds",
-    "block_fraction",
     "algorithm",
 ];
 
@@ -65,6 +66,10 @@ struct Recorded {
     params: BTreeMap<String, Value>,
     input: Value,
     output: Vec<Value>,
+    /// What was drawn at random.
+    #[serde(default)]
+    draws: BTreeMap<String, Value>,
+    kmeans_labels: Option<Value>,
     #[serde(default)]
     selected: Vec<Value>,
     #[serde(default)]
@@ -94,10 +99,23 @@ impl Recorded {
         let fixed = |key: &str| match library {
             "dba" => key == "epsilon" || key == "cap",
             "blades-legacy" => key == "linkage",
+            // Clipped clustering averages; SignGuard has a choice.
+            "fedlib" => key == "agg" && self.params.contains_key("linkage"),
             _ => false,
         };
         let given = given.filter(|(key, _)| !fixed(key));
-        given.map(|(key, value)| format!("{key} = {value}\n")).collect()
+        let mut lines: Vec<String> = given.map(|(key, value)| format!("{key} = {value}")).collect();
+        if let Some(labels) = &self.kmeans_labels {
+            lines.push(format!("kmeans_labels = [{labels}]"));
+        }
+        match self.draws.get("block_start") {
+            Some(Value::Array(starts)) => {
+                lines.push(format!("block_start = {}", Value::from(starts.clone())));
+            }
+            Some(start) => lines.push(format!("block_start = [{start}]")),
+            None => {}
+        }
+        lines.join("\n")
     }
 }
 

@@ -114,14 +114,11 @@ impl FlTrust {
         let trusted = match self.row {
             Some(row) if row < rows => updates.row(row).to_vec(),
             Some(row) => return Err(unfit(format!("row {row} of {rows} is to be trusted"))),
-            None => match context.trusted {
-                Some(trusted) => trusted.to_vec(),
-                None => {
-                    let message = "there is no trusted update: it takes a server that holds data \
-                                   (system central with aggregation.trusted), or a `row`";
-                    return Err(unfit(message.to_owned()));
-                }
-            },
+            None => context.trusted.map(|trusted| trusted.to_vec()).ok_or_else(|| {
+                let message = "there is no trusted update: it takes a server that holds data \
+                               (system central with aggregation.trusted), or a `row`";
+                unfit(message.to_owned())
+            })?,
         };
         if trusted.len() != columns {
             let length = trusted.len();

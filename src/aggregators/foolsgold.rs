@@ -204,15 +204,15 @@ impl FoolsGold {
         for (mut row, &sender) in history.rows_mut().into_iter().zip(context.senders) {
             let update = row.to_vec();
             let sum = match self.window {
-                None => self.all_rounds(sender, &update, context),
-                Some(window) => self.some_rounds(sender, &update, window, context),
+                None => FoolsGold::all_rounds(sender, &update, context),
+                Some(window) => FoolsGold::some_rounds(sender, &update, window, context),
             };
             row.assign(&sum);
         }
         history
     }
 
-    fn all_rounds(&self, sender: NodeId, update: &[f32], context: &mut Context<'_>) -> Array1<f32> {
+    fn all_rounds(sender: NodeId, update: &[f32], context: &mut Context<'_>) -> Array1<f32> {
         let name = format!("foolsgold: sum of {sender}");
         let before = context.memory.get(&name).unwrap_or_default();
         let sum: Array1<f32> = match before.len() == update.len() {
@@ -225,7 +225,6 @@ impl FoolsGold {
 
     /// The rounds of the window stand one behind the other, the oldest first.
     fn some_rounds(
-        &self,
         sender: NodeId,
         update: &[f32],
         window: u32,

@@ -69,6 +69,11 @@ impl Aggregator for Krum {
         self.scoring().admits(ENTRY.name, rows, byzantine)
     }
 
+    fn error_bound(&self, rows: usize, byzantine: usize) -> Option<f64> {
+        self.admits(rows, byzantine).ok()?;
+        self.scoring().error_bound(rows, byzantine)
+    }
+
     fn aggregate(
         &self,
         updates: ArrayView2<'_, f32>,
@@ -89,6 +94,19 @@ mod tests {
 
     use super::*;
     use crate::aggregators::tests::aggregate_with;
+
+    #[test]
+    fn known_bounds() {
+        let bound = |neighbours, rows, f| {
+            let tolerance = Tolerance::Majority;
+            let rule = Krum { neighbours, tolerance, ..Krum::default() };
+            rule.error_bound(rows, f).map(|bound| (bound * 10.0).round() / 10.0)
+        };
+        assert_eq!(bound(Neighbours::Inclusive, 10, 4), Some(14.9));
+        assert_eq!(bound(Neighbours::Inclusive, 5, 1), Some(4.9));
+        assert_eq!(bound(Neighbours::Paper, 10, 3), Some(11.0));
+        assert_eq!(bound(Neighbours::Paper, 11, 5), None);
+    }
 
     #[test]
     fn by_hand() {

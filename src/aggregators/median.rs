@@ -71,6 +71,17 @@ impl Aggregator for Median {
         AggregateError::unless_majority(ENTRY.name, rows, byzantine)
     }
 
+    /// Attained by honest rows that lie at two points.
+    fn error_bound(&self, rows: usize, byzantine: usize) -> Option<f64> {
+        self.admits(rows, byzantine).ok()?;
+        let (half, f) = ((rows / 2) as f64, byzantine as f64);
+        Some(match self.middle {
+            _ if rows % 2 == 1 => half / (half + 1.0 - f),
+            Middle::Midpoint => (half - 1.0) / (half + 1.0 - f),
+            Middle::Lower | Middle::Upper => half / (half - f),
+        })
+    }
+
     fn aggregate(
         &self,
         updates: ArrayView2<'_, f32>,
@@ -114,6 +125,16 @@ mod tests {
 
     use super::*;
     use crate::aggregators::tests::aggregate_with;
+
+    #[test]
+    fn known_bounds() {
+        let bound = |middle, rows, f| Median { middle }.error_bound(rows, f);
+        // Ten rows, four liars: 2 with the midpoint, 5 with either of the two.
+        assert_eq!(bound(Middle::Midpoint, 10, 4), Some(2.0));
+        assert_eq!(bound(Middle::Lower, 10, 4), Some(5.0));
+        assert_eq!(bound(Middle::Midpoint, 5, 1), Some(1.0));
+        assert_eq!(bound(Middle::Midpoint, 4, 2), None);
+    }
 
     fn median(middle: Middle, rows: &Array2<f32>) -> Array1<f32> {
         aggregate_with(&Median { middle }, rows, 0, None).unwrap().vector

@@ -145,6 +145,20 @@ impl Aggregator for MultiKrum {
         Err(AggregateError::Unfit { rule: ENTRY.name, message })
     }
 
+    /// Known where n - f rows count alike, chosen by squared distances to their n - f nearest.
+    fn error_bound(&self, rows: usize, byzantine: usize) -> Option<f64> {
+        self.admits(rows, byzantine).ok()?;
+        let (n, f) = (rows as f64, byzantine as f64);
+        let known = self.neighbours == Neighbours::Inclusive
+            && self.distance == Distance::Squared
+            && self.weighting == Weighting::Uniform
+            && self.kept(rows, byzantine) == rows - byzantine;
+        let spread = (2.0 / (n - 2.0 * f)).sqrt()
+            + f / ((n - f) * (n - 2.0 * f).sqrt())
+            + 1.0 / (n - f).sqrt();
+        known.then_some(f * spread * spread)
+    }
+
     fn aggregate(
         &self,
         updates: ArrayView2<'_, f32>,
@@ -201,6 +215,18 @@ mod tests {
             aggregate_with(&MultiKrum { tolerance: Tolerance::None, ..iterated }, &line(), 2, None);
         let text = "multi_krum: n - 2f - 2 leaves nothing to keep of n = 6 with f = 2";
         assert_eq!(error.unwrap_err().to_string(), text);
+    }
+
+    #[test]
+    fn known_bounds() {
+        let bound = |rows, f| {
+            let (neighbours, tolerance) = (Neighbours::Inclusive, Tolerance::Majority);
+            let rule = MultiKrum { neighbours, tolerance, ..MultiKrum::default() };
+            rule.error_bound(rows, f).map(|bound| (bound * 100.0).round() / 100.0)
+        };
+        assert_eq!(bound(5, 1), Some(2.13));
+        assert_eq!(bound(10, 3), Some(5.06));
+        assert_eq!(MultiKrum::default().error_bound(10, 3), None);
     }
 
     #[test]

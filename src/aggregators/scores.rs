@@ -84,6 +84,21 @@ impl Scoring {
         }
     }
 
+    /// The bound on the error of the row of the least score, where distances are squared and one
+    /// is known.
+    pub(super) fn error_bound(self, rows: usize, byzantine: usize) -> Option<f64> {
+        let (n, f) = (rows as f64, byzantine as f64);
+        let (spare, lost) = match self.neighbours {
+            Neighbours::Paper => (n - 2.0 * f - 1.0, f + 1.0),
+            Neighbours::Inclusive => (n - 2.0 * f, f),
+            Neighbours::Short => return None,
+        };
+        if self.distance != Distance::Squared || spare <= 0.0 {
+            return None;
+        }
+        Some(((2.0 * (n - f) / spare).sqrt() + (lost / spare).sqrt()).powi(2))
+    }
+
     /// One score per row, lower is better; sums of ascending distances in `f64`, never NaN.
     pub(super) fn scores(self, updates: ArrayView2<'_, f32>, byzantine: usize) -> Vec<f64> {
         let rows = updates.nrows();

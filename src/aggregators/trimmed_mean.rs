@@ -104,6 +104,15 @@ impl Aggregator for TrimmedMean {
         }
     }
 
+    /// `t / (n - f - t)` for t values dropped at each end, which is attained; nothing if that is
+    /// less than the liars.
+    fn error_bound(&self, rows: usize, byzantine: usize) -> Option<f64> {
+        self.admits(rows, byzantine).ok()?;
+        let dropped = self.dropped(rows, byzantine);
+        let left = rows.checked_sub(byzantine + dropped).filter(|&left| left > 0)?;
+        (dropped >= byzantine).then(|| dropped as f64 / left as f64)
+    }
+
     fn aggregate(
         &self,
         updates: ArrayView2<'_, f32>,
@@ -143,6 +152,16 @@ mod tests {
         assert_eq!(result.vector, array![2.0, 8.0]);
         let result = aggregate_with(&TrimmedMean::default(), &rows, 2, None).unwrap();
         assert_eq!(result.vector, array![2.0, 8.0]);
+    }
+
+    #[test]
+    fn known_bounds() {
+        let bound = |fraction, rows, f| {
+            TrimmedMean { fraction, ..TrimmedMean::default() }.error_bound(rows, f)
+        };
+        assert_eq!(bound(None, 10, 3), Some(0.75));
+        assert_eq!(bound(Some(0.4), 10, 3), Some(4.0 / 3.0));
+        assert_eq!(bound(Some(0.2), 10, 3), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::data::{LoadError, Provider};
 use super::plan::Plan;
 use crate::attacks::Attack;
+use crate::dataset::Samples;
 use crate::node::NodeId;
 use crate::protocol::Machine;
 use crate::protocol::adversary::{Adversary, AdversarySettings};
@@ -52,17 +53,26 @@ fn honest(plan: &Plan, node: NodeId, data: &Provider) -> Result<Box<dyn Machine>
         true => Some(trainer(plan, node, data)?),
         false => None,
     };
-    Ok(plan.wiring.machine(node, &plan.setting(), trainer))
+    let mut setting = plan.setting();
+    if trainer.is_none() && plan.trusted > 0 {
+        let shard = data.trusted(plan, node)?;
+        setting.trusted = Some(trainer_on(plan, node, shard));
+    }
+    Ok(plan.wiring.machine(node, &setting, trainer))
 }
 
 fn trainer(plan: &Plan, node: NodeId, data: &Provider) -> Result<Trainer, LoadError> {
-    Ok(Trainer {
+    Ok(trainer_on(plan, node, data.shard(plan, node)?))
+}
+
+fn trainer_on(plan: &Plan, node: NodeId, shard: Arc<Samples>) -> Trainer {
+    Trainer {
         node,
         seed: plan.seed,
         model: Arc::clone(&plan.model),
-        shard: data.shard(plan, node)?,
+        shard,
         training: plan.training.clone(),
-    })
+    }
 }
 
 fn adversary(

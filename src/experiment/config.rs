@@ -42,6 +42,7 @@ pub(super) const KEYS: &[&str] = &[
     "training.schedule",
     "system",
     "aggregation.byzantine",
+    "aggregation.trusted",
     "aggregation.before",
     "aggregation.rule",
     "aggregation.like",
@@ -71,6 +72,8 @@ pub(super) const KEYS: &[&str] = &[
     "network.latency",
     "network.bandwidth",
     "evaluation.every",
+    "evaluation.classes",
+    "evaluation.robustness",
 ];
 
 /// The tables that hold such keys.
@@ -228,6 +231,10 @@ pub struct Aggregation {
     /// How many byzantine senders the rule is told to expect, `f`. Default: 0.
     #[serde(default)]
     pub byzantine: usize,
+    /// How many samples the server holds itself, for a rule that needs an update from data it
+    /// trusts: drawn from the training set, clean, and trained on as a worker would. Default: 0.
+    #[serde(default)]
+    pub trusted: usize,
     /// What happens to the updates before the rule sees them, in order. Default: nothing.
     #[serde(default, deserialize_with = "later")]
     #[schemars(schema_with = "schema::preaggregators")]
@@ -320,6 +327,14 @@ pub struct Evaluation {
     #[serde(default = "ten")]
     #[schemars(range(min = 1))]
     pub every: u32,
+    /// Whether the accuracy on each class is recorded, at the price of one more pass over the test
+    /// data. Default: false.
+    #[serde(default)]
+    pub classes: bool,
+    /// Whether every round's aggregate is measured against the mean of what the honest sent, where
+    /// one server aggregates, at the price of a pass over all updates. Default: false.
+    #[serde(default)]
+    pub robustness: bool,
 }
 
 impl Default for Threat {
@@ -348,7 +363,7 @@ impl Default for Network {
 
 impl Default for Evaluation {
     fn default() -> Self {
-        Evaluation { every: ten() }
+        Evaluation { every: ten(), classes: false, robustness: false }
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rand::seq::index;
+
 use super::plan::Plan;
 use crate::dataset::{Samples, Split};
 use crate::datasets::{DataError, Store};
@@ -146,6 +148,17 @@ impl Provider {
         let place = plan.threat.corrupted.partition_point(|other| *other < node);
         poison.poison(&mut samples, plan.dataset.value.shape(), place, &mut rng);
         Ok(Arc::new(samples))
+    }
+
+    /// The samples that the server holds itself: clean, and drawn from the training set whatever
+    /// the workers hold of it.
+    pub fn trusted(&self, plan: &Plan, server: NodeId) -> Result<Arc<Samples>, LoadError> {
+        // No worker has this number, so that no split has this stream.
+        let mut rng = stream(plan.seed, Purpose::Partition, Round(0), server);
+        let held = plan.dataset.value.len(Split::Train);
+        let mut drawn = index::sample(&mut rng, held, plan.trusted.min(held)).into_vec();
+        drawn.sort_unstable();
+        Ok(Arc::new(plan.dataset.value.samples(Split::Train, &drawn, &*self.store)?))
     }
 
     fn read_shard(&self, plan: &Plan, node: NodeId) -> Result<Arc<Samples>, LoadError> {

@@ -276,7 +276,7 @@ pub fn participation(cells: Vec<Cell>, data: Arc<Provider>, options: SeatOptions
             values: plan.model.len(),
             tapped: cast.tapped && seat == Seat::Adversary,
             apart: (!plan.wiring.coordinated())
-                .then_some(Judging { every: plan.evaluate_every, rounds: plan.rounds }),
+                .then_some(Judging { every: plan.evaluation.every, rounds: plan.rounds }),
         };
         if lines.identities.is_empty() {
             return Err(format!("{seat} has no part in run {run_id}"));

@@ -4,6 +4,7 @@
 //! refuses it refuses before anything runs, with the place in the file.
 
 mod aggregation;
+mod evaluation;
 mod exposure;
 mod faults;
 mod threat;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::aggregation::{aggregation, tolerable};
+use self::evaluation::{measurable, resolved_evaluation};
 use self::exposure::exposed;
 pub use self::faults::SlowNodes;
 use self::faults::planned_faults;
@@ -60,6 +62,8 @@ pub struct Plan {
     pub wiring: Arc<dyn Wiring>,
     /// The rule with its pre-aggregators, or the rule of peers.
     pub rule: Defence,
+    /// How many samples the server holds itself, for a rule that trusts them.
+    pub trusted: usize,
     /// The declared number of byzantine senders, wherever something is combined.
     pub byzantine: usize,
     /// What the honest are up against.
@@ -78,8 +82,8 @@ pub struct Plan {
     pub training: Training,
     /// How many rounds there are.
     pub rounds: u32,
-    /// The model is judged after every so many rounds, and after the last.
-    pub evaluate_every: u32,
+    /// When the model is judged, which is also after the last round, and what else is measured.
+    pub evaluation: config::Evaluation,
 }
 
 /// Short names of a cell's parts.
@@ -173,7 +177,7 @@ impl Plan {
             "aggregation": aggregation.resolved,
             "threat": threat.resolved,
             "faults": faults.resolved,
-            "evaluation": { "every": config.evaluation.every },
+            "evaluation": resolved_evaluation(&config.evaluation),
             "network": resolved_network(&config.network),
         });
         let byzantine = system.value.byzantine().unwrap_or(config.aggregation.byzantine);
@@ -188,6 +192,7 @@ impl Plan {
             system,
             wiring: wiring.expect(missing),
             rule: aggregation.rule,
+            trusted: config.aggregation.trusted,
             byzantine,
             threat: threat.threat,
             faults: faults.faults,
@@ -197,7 +202,7 @@ impl Plan {
             network: config.network.clone(),
             training,
             rounds: config.training.rounds,
-            evaluate_every: config.evaluation.every,
+            evaluation: config.evaluation.clone(),
         })
     }
 
@@ -273,6 +278,7 @@ impl Plan {
             faults: self.faults.clone(),
             meetings: self.severed.clone(),
             honest: Arc::new(self.honest()),
+            trusted: None,
         }
     }
 
@@ -314,7 +320,9 @@ fn wired(
     seed: u64,
 ) -> Result<Arc<dyn Wiring>, ConfigError> {
     let wired = system.value.wire(&occasion(config, seed));
-    wired.map_err(|error| error.at(config.system.span.clone()))
+    wired
+        .and_then(|wiring| measurable(config, &*wiring).map(|()| wiring))
+        .map_err(|error| error.at(config.system.span.clone()))
 }
 
 /// The system, wired once more where that depends on who is corrupted.
@@ -359,6 +367,11 @@ fn enough_samples(
     dataset: &dyn Dataset,
 ) -> Result<(), ConfigError> {
     let (workers, samples) = (system.workers(), dataset.len(crate::dataset::Split::Train));
+    let trusted = config.aggregation.trusted;
+    if trusted > samples {
+        let message = format!("aggregation.trusted = {trusted} of {samples} training samples");
+        return Err(ConfigError::new(message).at(config.system.span.clone()));
+    }
     if samples >= workers {
         return Ok(());
     }

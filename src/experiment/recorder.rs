@@ -3,8 +3,12 @@
 //! A round is written when everybody who is to report it has: the server, or every honest node
 //! that holds a model of its own and every part that has not fallen.
 
+mod classes;
+mod detection;
 mod fold;
 mod pace;
+mod robustness;
+mod row;
 mod standing;
 mod traffic;
 mod trigger;
@@ -14,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::fold::{digest, roles, senders, skipped};
+use self::robustness::Updates;
 use self::standing::{Held, Standing};
 use self::traffic::{Bytes, Traffic};
 use self::trigger::Trigger;
@@ -61,6 +66,7 @@ pub struct Recorder {
     settings: Settings,
     totals: Totals,
     traffic: Traffic,
+    updates: Updates,
     processes: BTreeMap<NodeId, u32>,
     told: BTreeMap<NodeId, u32>,
     open: BTreeMap<Round, Records>,
@@ -98,6 +104,7 @@ impl Recorder {
             model: plan.initial(),
             traffic: Traffic::new(plan.wiring.coordinated()),
             trigger: Trigger::of(&plan, &test),
+            updates: Updates::new(plan.evaluation.robustness),
             plan,
             test,
             folder,
@@ -174,7 +181,7 @@ impl Recorder {
     }
 
     fn due(&self, round: Round) -> bool {
-        round.0.is_multiple_of(self.plan.evaluate_every) || round.0 >= self.plan.rounds
+        round.0.is_multiple_of(self.plan.evaluation.every) || round.0 >= self.plan.rounds
     }
 
     /// Writes every round that everybody has reported; says what is to be done next.
@@ -232,6 +239,8 @@ impl Recorder {
             attack_success_rate: self.trigger.as_ref().map(|_| success),
             ..row
         };
+        let row = self.measured(row, round, records, &senders);
+        let row = self.by_class(row, standing.as_ref(), &held);
         self.totals.completed += row.completed;
         self.totals.virtual_seconds += row.virtual_seconds;
         self.totals.bytes_total += row.bytes_total;
@@ -333,31 +342,15 @@ impl Recorder {
             ),
             traffic_digest: String::new(),
             attack_success_rate: None,
+            corrupted_weight: None,
+            detection_precision: None,
+            detection_recall: None,
+            distance_to_honest_mean: None,
+            measured_robustness: None,
+            robustness_bound: None,
+            worst_class_accuracy: None,
+            class_accuracies: None,
         }
-    }
-
-    /// The share of honest workers for which the round came to something.
-    fn completed(&self, records: &Records) -> f64 {
-        if self.plan.wiring.coordinated() {
-            return f64::from(u8::from(records.values().all(|record| record.skipped.is_none())));
-        }
-        let moved =
-            |node: &&NodeId| records.get(node).is_some_and(|record| record.skipped.is_none());
-        self.honest.iter().filter(moved).count() as f64 / self.honest.len().max(1) as f64
-    }
-
-    /// The mean loss that the honest declared, in node order.
-    fn honest_loss(
-        &self,
-        records: &Records,
-        senders: &BTreeMap<NodeId, SenderRecord>,
-    ) -> Option<f64> {
-        let own = |node: &NodeId| match records.get(node).and_then(|record| record.own) {
-            Some(own) => own.loss,
-            None => senders.get(node).and_then(|sender| sender.loss),
-        };
-        let losses: Vec<f64> = self.honest.iter().filter_map(own).map(f64::from).collect();
-        (!losses.is_empty()).then(|| losses.iter().sum::<f64>() / losses.len() as f64)
     }
 
     fn write_nodes(
@@ -425,6 +418,7 @@ impl Recorder {
 impl Observer for Recorder {
     fn sent(&mut self, from: NodeId, to: NodeId, message: &Message, bytes: u64) {
         self.traffic.count(message.round(), from, to, bytes);
+        self.updates.note(from, message);
     }
 
     fn refused(&mut self, refusal: &Refusal) -> Result<(), RunError> {

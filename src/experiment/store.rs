@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the module that owns a run's files")]
 
 mod ledger;
+mod node_row;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::node_row::NodeRow;
 pub use self::summary::{Summary, Totals};
 use super::event::{Line, RunEvent};
 use crate::ledger::file::FILE_NAME as LEDGER;
@@ -73,44 +75,28 @@ pub struct RoundRow {
     pub virtual_seconds: f64,
     /// A digest of the bytes along every edge.
     pub traffic_digest: String,
+    /// The share of weight that went to corrupted senders, where the rule decides per row.
+    pub corrupted_weight: Option<f64>,
+    /// The share of corrupted senders among those to whom the rule gave no weight.
+    pub detection_precision: Option<f64>,
+    /// The share of those to whom the rule gave no weight among corrupted senders.
+    pub detection_recall: Option<f64>,
+    /// How far the aggregate is from the mean of what the honest sent, where that is measured.
+    pub distance_to_honest_mean: Option<f64>,
+    /// The square of that over the variance of what the honest sent.
+    pub measured_robustness: Option<f64>,
+    /// What that can come to at most with this rule and so many liars, where a bound is known.
+    pub robustness_bound: Option<f64>,
+    /// The least accuracy on a class of the worst honest node, where that is measured.
+    pub worst_class_accuracy: Option<f64>,
+    /// The accuracies on all classes of that node, separated by spaces; `-` for a class without
+    /// test samples.
+    pub class_accuracies: Option<String>,
     /// The share of test samples with the poison's trigger that the honest node which obeys it
     /// most takes for the attacker's class; empty where nothing was measured, and no column at all
     /// in a run without a trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attack_success_rate: Option<Option<f64>>,
-}
-
-/// One row of `nodes.csv`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NodeRow {
-    /// The run.
-    pub run_id: String,
-    /// The round, from 1.
-    pub round: u32,
-    /// The node.
-    pub node: u32,
-    /// `worker`, `corrupted`, or the part of the system that it is.
-    pub role: String,
-    /// `shared`, `absent`, `refused` or `lost`; empty for those who do not share.
-    pub outcome: Option<String>,
-    /// The loss that it declared.
-    pub loss: Option<f32>,
-    /// The Euclidean norm of its update.
-    pub norm: Option<f64>,
-    /// Its share in the aggregate, where the rule decides per row.
-    pub weight: Option<f32>,
-    /// How many of its messages were refused.
-    pub refused: u32,
-    /// Encoded bytes that it sent.
-    pub bytes_sent: u64,
-    /// Encoded bytes that it was sent.
-    pub bytes_received: u64,
-    /// The digest of the model that it holds, for nodes that hold one.
-    pub model_digest: Option<String>,
-    /// The process that spoke for it.
-    pub pid: u32,
-    /// Share of right answers of its own model on the test set, for honest nodes that hold one.
-    pub test_accuracy: Option<f64>,
 }
 
 /// The file that marks a run as being written.

@@ -43,7 +43,7 @@ impl Metric for Accuracy {
 }
 
 /// The lowest class with the highest score; none where all are NaN.
-fn highest(scores: ArrayView1<'_, f32>) -> Option<usize> {
+pub(super) fn highest(scores: ArrayView1<'_, f32>) -> Option<usize> {
     let mut best: Option<(usize, f32)> = None;
     for (class, &score) in scores.iter().enumerate() {
         if !score.is_nan() && best.is_none_or(|(_, highest)| score > highest) {

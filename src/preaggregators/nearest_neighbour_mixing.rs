@@ -49,6 +49,12 @@ impl PreAggregator for NearestNeighbourMixing {
         AggregateError::unless_majority(ENTRY.name, rows, byzantine)
     }
 
+    /// `8f / (n - f) (κ + 1)`, with κ that of the rule behind it.
+    fn error_bound(&self, rows: usize, byzantine: usize, behind: f64) -> Option<f64> {
+        let honest = rows.checked_sub(byzantine).filter(|&honest| honest > 0)?;
+        Some(8.0 * byzantine as f64 / honest as f64 * (behind + 1.0))
+    }
+
     fn transform(
         &self,
         updates: Array2<f32>,

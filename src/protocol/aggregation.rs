@@ -79,6 +79,16 @@ impl Aggregation {
 
     /// The aggregate of a round's rows, or why the rule refuses them.
     pub fn aggregate(&mut self, round: Round, rows: &Rows) -> Result<Aggregated, String> {
+        self.aggregate_beside(round, rows, None)
+    }
+
+    /// The same beside an update from trusted data, for a rule that needs one.
+    pub fn aggregate_beside(
+        &mut self,
+        round: Round,
+        rows: &Rows,
+        trusted: Option<Array1<f32>>,
+    ) -> Result<Aggregated, String> {
         let AggregationSettings { rule, byzantine, rounds, seed, node, head, .. } = &self.settings;
         let mut context = Context {
             round,
@@ -87,7 +97,7 @@ impl Aggregation {
             senders: &rows.senders,
             samples: Some(&rows.samples),
             previous: self.remembered.previous.as_deref().map(Into::into),
-            trusted: None,
+            trusted: trusted.as_ref().map(|trusted| trusted.view()),
             head: Some(head.clone()),
             memory: &mut self.remembered.memory,
             rng: &mut stream(*seed, Purpose::Aggregation, round, *node),

@@ -142,6 +142,7 @@ impl Bridge {
             own: None,
             senders: self.collection.records(&weights),
             skipped,
+            aggregate: None,
             timed_out: self.collection.timed_out(),
             block: None,
         }));

@@ -232,6 +232,7 @@ impl Follower {
             own: Some(open.own),
             senders: refused_sources(&open),
             skipped,
+            aggregate: None,
             timed_out: open.timed_out,
             block: None,
         }))

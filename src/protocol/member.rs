@@ -406,6 +406,7 @@ impl Member {
             own: Some(open.own),
             senders: open.senders(),
             skipped,
+            aggregate: None,
             timed_out: open.timed_out || open.sitting.as_ref().is_some_and(Sitting::timed_out),
             block: line,
         };

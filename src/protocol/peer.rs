@@ -258,6 +258,7 @@ impl Peer {
             own: Some(open.own),
             senders: sender_records(&open, accepted.as_deref()),
             skipped,
+            aggregate: None,
             timed_out: open.timed_out,
             block: None,
         })]

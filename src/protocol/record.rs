@@ -26,6 +26,8 @@ pub struct RoundRecord {
     pub skipped: Option<String>,
     /// Whether a deadline closed the round; then its bits depend on the clock.
     pub timed_out: bool,
+    /// The aggregate of the round, where one server makes it of what the workers share.
+    pub aggregate: Option<Shared>,
     /// The line of the ledger that the round came to, where one is kept.
     pub block: Option<Arc<str>>,
 }

@@ -222,6 +222,7 @@ impl Region {
             own: None,
             senders: self.collection.records(&open.weights),
             skipped,
+            aggregate: None,
             timed_out: open.timed_out || self.collection.timed_out(),
             block: None,
         }));

@@ -228,6 +228,7 @@ impl Replica {
             own: None,
             senders: self.senders(&open, &weights),
             skipped,
+            aggregate: None,
             timed_out: open.timed_out || self.collection.timed_out(),
             block: None,
         }));

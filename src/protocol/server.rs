@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregation::{Aggregation, AggregationSettings, Remembered};
 use super::collection::Collection;
+use super::worker::Trainer;
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError, Reason, RoundRecord};
 use crate::aggregators::Aggregator;
 use crate::node::{NodeId, Roster, Round};
+use crate::training::WorkerState;
 use crate::vector::{Digest, Shared, as_slice};
 
 /// What a server is told before the first round.
@@ -35,6 +37,8 @@ pub struct ServerSettings {
     pub head: Range<usize>,
     /// The model before the first round.
     pub initial: Shared,
+    /// What the server trains on itself, where the rule trusts that.
+    pub trusted: Option<Trainer>,
 }
 
 /// The server's machine.
@@ -46,6 +50,8 @@ pub struct Server {
     closed: Round,
     aggregation: Aggregation,
     collection: Collection,
+    trusted: Option<Trainer>,
+    training: WorkerState,
 }
 
 /// The part of a server that a checkpoint keeps.
@@ -54,6 +60,7 @@ struct State {
     model: Vec<f32>,
     remembered: Remembered,
     lost: BTreeSet<NodeId>,
+    training: WorkerState,
 }
 
 impl Server {
@@ -75,6 +82,8 @@ impl Server {
             }),
             collection: Collection::new(roster, initial.len()),
             model: initial,
+            trusted: settings.trusted,
+            training: WorkerState::default(),
         }
     }
 
@@ -102,13 +111,19 @@ impl Server {
             return Vec::new();
         }
         let round = self.closed.next();
-        let (weights, skipped) = match self.aggregation.aggregate(round, &self.collection.rows()) {
-            Ok(aggregated) => {
-                self.model = self.aggregation.moved(&self.model, &aggregated.vector);
-                (aggregated.weights, None)
-            }
-            Err(reason) => (BTreeMap::new(), Some(reason)),
+        let trusted = self.train(round);
+        let rows = self.collection.rows();
+        let (aggregated, skipped) = match self.aggregation.aggregate_beside(round, &rows, trusted) {
+            Ok(aggregated) => (Some(aggregated), None),
+            Err(reason) => (None, Some(reason)),
         };
+        let (weights, aggregate) = match aggregated {
+            Some(aggregated) => (aggregated.weights, Some(aggregated.vector)),
+            None => (BTreeMap::new(), None),
+        };
+        if let Some(aggregate) = &aggregate {
+            self.model = self.aggregation.moved(&self.model, aggregate);
+        }
         self.closed = round;
         let record = RoundRecord {
             node: self.node,
@@ -119,11 +134,20 @@ impl Server {
             senders: self.collection.records(&weights),
             skipped,
             timed_out: self.collection.timed_out(),
+            aggregate,
             block: None,
         };
         let mut actions = vec![Action::Record(record)];
         actions.extend(self.begin_round());
         actions
+    }
+
+    /// The server's own update of a round, if it holds data that the rule trusts.
+    fn train(&mut self, round: Round) -> Option<Array1<f32>> {
+        let trainer = self.trusted.as_ref()?;
+        let (update, after) = trainer.train(round, &self.model, &self.training);
+        self.training = after;
+        Some(update.vector)
     }
 
     /// Counts a refusal, and closes the round if that was the last answer.
@@ -160,6 +184,7 @@ impl Machine for Server {
             model: as_slice(&self.model).to_vec(),
             remembered: self.aggregation.remembered().clone(),
             lost: self.collection.lost().clone(),
+            training: self.training.clone(),
         };
         MachineState::encode(self.closed, &state)
     }
@@ -169,6 +194,7 @@ impl Machine for Server {
         self.model = restored_model(decoded.model, self.model.len())?;
         self.aggregation.restore(decoded.remembered);
         self.collection.restore(decoded.lost, BTreeSet::new());
+        self.training = decoded.training;
         self.closed = state.round;
         Ok(())
     }
@@ -204,6 +230,7 @@ mod tests {
             seed: 1,
             head: 0..2,
             initial: Arc::new(Array1::from(vec![1.0, 1.0])),
+            trusted: None,
         })
     }
 

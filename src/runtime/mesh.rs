@@ -50,6 +50,17 @@ impl Kept {
     pub(super) fn with_model(self, model: Shared) -> RoundRecord {
         let Kept { node, round, digest, own, senders, skipped, timed_out, block } = self;
         let block = block.map(Into::into);
-        RoundRecord { node, round, model, digest, own, senders, skipped, timed_out, block }
+        RoundRecord {
+            node,
+            round,
+            model,
+            digest,
+            own,
+            senders,
+            skipped,
+            timed_out,
+            aggregate: None,
+            block,
+        }
     }
 }

@@ -144,6 +144,7 @@ impl Wiring for One {
             seed: setting.seed,
             head: setting.head.clone(),
             initial: Arc::clone(&setting.initial),
+            trusted: setting.trusted.clone(),
         }))
     }
 }

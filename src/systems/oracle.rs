@@ -121,6 +121,7 @@ impl Wiring for Ideal {
             roster: Roster::of(honest),
             defence: Defence::Rule(mean.value),
             byzantine: 0,
+            trusted: None,
             ..setting.clone()
         };
         self.one.machine(node, &setting, trainer)

@@ -52,6 +52,7 @@ pub(super) fn aggregation(config: &Config) -> Result<Aggregation, ConfigError> {
         label: names.join("+"),
         resolved: json!({
             "byzantine": declared,
+            "trusted": (config.aggregation.trusted > 0).then_some(config.aggregation.trusted),
             "before": before.iter().map(Member::resolved).collect::<Vec<Value>>(),
             "rule": rule.resolved(),
         }),
@@ -107,6 +108,28 @@ fn like_aggregation(like: &[Choice], declared: usize) -> Result<Aggregation, Con
     })
 }
 
+/// Whether a rule that needs trusted data has a server that holds some, and only such a rule.
+fn trustworthy(config: &Config, wiring: &dyn Wiring, rule: &Defence) -> Result<(), ConfigError> {
+    let trusted = config.aggregation.trusted;
+    let needed = matches!(rule, Defence::Rule(rule) if rule.needs_trusted());
+    let problem = match (needed, trusted) {
+        (true, 0) => {
+            ConfigError::new("the rule needs an update from trusted data, and there are none")
+                .help("write aggregation.trusted = 100: the samples that the server holds itself")
+        }
+        (true, _) if !wiring.coordinated() => {
+            ConfigError::new("the rule needs a server that trains on trusted data itself")
+                .help("take system `central` without a downfall, or another rule")
+        }
+        (false, 1..) => {
+            ConfigError::new(format!("the rule makes no use of aggregation.trusted = {trusted}"))
+                .help("leave it out, or take a rule that does: fltrust")
+        }
+        _ => return Ok(()),
+    };
+    Err(problem)
+}
+
 /// Whether the system can use the rule at all, and whether that can stand the declared liars when
 /// nobody is missing.
 pub(super) fn tolerable(
@@ -122,6 +145,9 @@ pub(super) fn tolerable(
         return Err(ConfigError::new(format!("a peer rule needs peers, and {label} has none"))
             .at(place)
             .help("use it in system `gossip`, or take an aggregation rule"));
+    }
+    if system.takes() != Takes::Nothing {
+        trustworthy(config, wiring, rule).map_err(|error| error.at(place.clone()))?;
     }
     let declared = system.byzantine().unwrap_or(config.aggregation.byzantine);
     wiring.admits(rule, declared).map_err(|refusal| {

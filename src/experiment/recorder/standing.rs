@@ -54,11 +54,20 @@ impl Standing {
         Some(Standing { nodes, averaged: evaluate(model, mean.view(), test), disagreement })
     }
 
-    /// The node that does worst; of several the first.
+    /// What the node that does worst came to; of several the first.
     pub(super) fn worst(&self) -> Evaluation {
-        let nodes = self.nodes.iter().map(|(_, evaluation)| *evaluation);
+        self.worst_of_all().1
+    }
+
+    /// The node that does worst; of several the first.
+    pub(super) fn worst_node(&self) -> NodeId {
+        self.worst_of_all().0
+    }
+
+    fn worst_of_all(&self) -> (NodeId, Evaluation) {
+        let nodes = self.nodes.iter().copied();
         nodes
-            .reduce(|worst, next| if next.accuracy < worst.accuracy { next } else { worst })
+            .reduce(|worst, next| if next.1.accuracy < worst.1.accuracy { next } else { worst })
             .expect("somebody was judged")
     }
 
