@@ -1,21 +1,21 @@
 //! Centered clipping: from the last aggregate, the mean step towards the rows, each step bounded.
 //!
-//! `v <- v + 1/n · Σ (x_i - v) · min(1, tau / ‖x_i - v‖)`, repeated `iterations` times. Whatever it
-//! sends, a row moves the result by at most tau / n in an iteration; f rows by `f tau / n`.
+//! `v <- v + 1/n · Σ (x_i - v) · min(1, tau / ‖x_i - v‖)`, repeated `iterations` times. Whatever
+//! it sends, a row moves the result by at most tau / n in an iteration; f rows by `f tau / n`.
 //!
 //! It starts where the honest rows are expected, at the aggregate of the round before (`previous`,
-//! and zero in the first round), as the authors, `ByzFL` and the code of He et al. do. `zero` starts
-//! anew each round; `first` starts at the row of the lowest sender, as a node does that clips its
-//! neighbours around its own model.
+//! and zero in the first round), as the authors, `ByzFL` and the code of He et al. do. `zero`
+//! starts anew each round; `first` starts at the row of the lowest sender, as a node does that
+//! clips its neighbours around its own model.
 //!
 //! Fails where `tau` does not fit: far below the distances between honest rows it follows them too
-//! slowly to learn, far above them it is the mean. It is a distance, so it depends on the model and
-//! shrinks as training goes on; nothing here adapts it. Liars who push in one direction round after
-//! round move the start a little each time, and a committee that is drawn anew must agree on it. With
-//! `first` the lowest sender may be a liar. Needs n > 2f.
+//! slowly to learn, far above them it is the mean. It is a distance, so it depends on the model
+//! and shrinks as training goes on; nothing here adapts it. Liars who push in one direction round
+//! after round move the start a little each time, and a committee that is drawn anew must agree on
+//! it. With `first` the lowest sender may be a liar. Needs n > 2f.
 //!
-//! Reference: Karimireddy, He, Jaggi, Learning from History for Byzantine Robust Optimization, ICML
-//! 2021.
+//! Reference: Karimireddy, He, Jaggi, Learning from History for Byzantine Robust Optimization,
+//! ICML 2021.
 
 use std::sync::Arc;
 

@@ -1,14 +1,15 @@
 //! The mean around the median: in every coordinate the mean of the n - f values nearest to it.
 //!
-//! `F(x)_k = 1/(n - f) · Σ x_ik` over the `n - f` rows i whose `|x_ik - m_k|` is least, with m_k the
-//! median of coordinate k. Of two values equally far from it the lower is taken.
+//! `F(x)_k = 1/(n - f) · Σ x_ik` over the `n - f` rows i whose `|x_ik - m_k|` is least, with `m_k`
+//! the median of coordinate k. Of two values equally far from it the lower is taken; with
+//! `ties = "first"` that of the lowest sender, as `ByzFL` does where few rows tie.
 //!
-//! For an even number of rows the `centre` is by default the `midpoint` of the two middle values, as
-//! in `ByzFL`; `lower` takes the smaller, as the authors of the paper's later code at EPFL do.
+//! For an even number of rows the `centre` is by default the `midpoint` of the two middle values,
+//! as in `ByzFL`; `lower` takes the smaller, as the authors of the paper's later code at EPFL do.
 //!
 //! It uses more of the rows than the trimmed mean, which drops 2f values, and pays for it where
-//! liars all stand on one side: they are kept while they stay nearer to the median than the
-//! honest values farthest out on the other side, so that the mean is drawn towards them.
+//! liars all stand on one side: they are kept while they stay nearer to the median than the honest
+//! values farthest out on the other side, so that the mean is drawn towards them.
 //!
 //! Fails when more lie than are left out: then a lie is averaged however far it is. Needs n > 2f.
 //!

@@ -12,11 +12,17 @@ use super::blocks;
 /// Columns whose squares are summed before the partial sum joins the total.
 const BLOCK: usize = 1024;
 
+/// Columns that are summed together where no distances are: more of each row at a time.
+const WIDE_BLOCK: usize = 2048;
+
 /// Independent sums inside a block.
 const LANES: usize = 16;
 
-/// Rows that are added together.
+/// Rows that are compared with a point together.
 const ROWS: usize = 4;
+
+/// Rows that are added together: as many streams keep memory busy where each is short.
+const SUMMED: usize = 8;
 
 /// `‖x_i - point‖²` for every row, in `f64` and in an order that depends on the shape alone.
 ///
@@ -81,8 +87,9 @@ pub(super) fn weighted_sum_with(
     let all = Rows::new(updates.as_slice().expect("standard layout is contiguous"), columns);
     let counted = weighted_rows(all, weights, extra);
     let mut sum = vec![0.0; columns];
-    blocks::for_each(&mut sum, BLOCK, blocks::shared(rows * columns), |block, sum| {
-        Arch::new().dispatch(WeightedSum { rows: &counted, start: block * BLOCK, sum });
+    blocks::for_each(&mut sum, WIDE_BLOCK, blocks::shared(rows * columns), |block, sum| {
+        let start = block * WIDE_BLOCK;
+        Arch::new().dispatch(WeightedSum { rows: &counted, start, sum });
     });
     Array1::from(sum)
 }
@@ -137,17 +144,19 @@ impl WithSimd for WeightedSum<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        let mut sums = [0.0f64; BLOCK];
+        let mut sums = [0.0f64; WIDE_BLOCK];
         let columns = self.sum.len();
         let sums = &mut sums[..columns];
-        let (fours, rest) = self.rows.as_chunks::<ROWS>();
-        for four in fours {
-            // Each sum takes the four rows in order, as it would one after the other.
-            let [(a, wa), (b, wb), (c, wc), (d, wd)] =
-                four.map(|(row, weight)| (&row[self.start..][..columns], weight));
+        let (groups, rest) = self.rows.as_chunks::<SUMMED>();
+        for group in groups {
+            let [a, b, c, d, e, f, g, h] = group.map(|(row, _)| &row[self.start..][..columns]);
+            let weights = group.map(|(_, weight)| weight);
             for (column, sum) in sums.iter_mut().enumerate() {
-                let first = *sum + wa * f64::from(a[column]) + wb * f64::from(b[column]);
-                *sum = first + wc * f64::from(c[column]) + wd * f64::from(d[column]);
+                let values = [a, b, c, d, e, f, g, h].map(|row| f64::from(row[column]));
+                // Each sum takes the rows in order, as it would one after the other.
+                for (value, weight) in values.into_iter().zip(weights) {
+                    *sum += weight * value;
+                }
             }
         }
         for (row, weight) in rest {

@@ -23,7 +23,7 @@ pub const LANES: usize = 64;
 pub type Lanes = [f32; LANES];
 
 /// The number of rows from which selection beats the sorting network.
-const SELECTION_FROM: usize = 4096;
+const SELECTION_FROM: usize = 16_385;
 
 /// Columns that one thread takes at a time.
 const BLOCK: usize = 4096;

@@ -43,8 +43,9 @@ const CHUNK: usize = 240;
 /// From here on the squares of a row's values may overflow.
 const HUGE: f32 = 1e15;
 
-/// What huge rows, and all they are compared with, are scaled by: squares fit in either direction.
-const SCALE: f32 = 1.262_177_4e-29;
+/// What huge rows, and all they are compared with, are scaled by: 2^-96, so that no digit changes
+/// and squares fit in either direction.
+const SCALE: f32 = f32::from_bits((127 - 96) << 23);
 
 /// Below this a sum of squares may have lost digits to underflow.
 const SMALLEST: f64 = 1e-30;
@@ -366,7 +367,7 @@ mod tests {
     fn huge_and_tiny_rows_keep_their_digits() {
         let updates = array![[1e30f32, 0.0], [-1e30, 0.0], [1e-30, 0.0], [3e-30, 0.0]];
         let distances = squared_distances(updates.view());
-        assert_eq!(SCALE, (-96f32).exp2(), "scaling changes no digit");
+        assert_eq!(f64::from(SCALE), 0.5f64.powi(96), "scaling changes no digit");
         assert!((distances[[0, 1]] / 4e60 - 1.0).abs() < 1e-6);
         assert!((distances[[2, 3]] / 4e-60 - 1.0).abs() < 1e-6);
         assert!((distances[[1, 2]] / 1e60 - 1.0).abs() < 1e-6);
