@@ -49,6 +49,27 @@ const PINS: &[Pin] = &[
         model: "cf0bc13c5e18e5afd93bbb971d9fea4026d98bdc9487bd03824beeb552327498",
         rounds: "a53fa408bd07ef23ef71c5050c6703df2a91028e1eb12b6a8842ca5e4312f408",
     },
+    Pin {
+        version: 1,
+        features: &["avx2", "fma", "avx512f"],
+        name: "softmax",
+        model: "beb57f4de51b75fd053b9e35ae195d32dd559a025a94b32798044756f486e3d2",
+        rounds: "73e28674d7906ec87ffaf75ef4739819b3d6163d918d882764d09328e12277b9",
+    },
+    Pin {
+        version: 1,
+        features: &["avx2", "fma", "avx512f"],
+        name: "mlp",
+        model: "d66f7b7c57b70114cc4e41c0d90a39c653532a28297945d30d87e7c34147be1e",
+        rounds: "2b053b0291beb2d387cd30ef80b052f03be90361d703cb3c41b9a52b762b2445",
+    },
+    Pin {
+        version: 1,
+        features: &["avx2", "fma", "avx512f"],
+        name: "label_flip",
+        model: "cf0bc13c5e18e5afd93bbb971d9fea4026d98bdc9487bd03824beeb552327498",
+        rounds: "062ff59f377ee4a510ce1b59bd5f86c77210d011422541ed8b7b2baa70b920f4",
+    },
 ];
 
 fn config(model: &str, rule: &str, threat: &str) -> String {
