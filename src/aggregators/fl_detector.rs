@@ -209,7 +209,6 @@ fn distance(before: &[f32], change: &Array1<f32>, update: ArrayView1<'_, f32>) -
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
     use rand::{Rng, RngExt};
 
     use super::*;
