@@ -54,12 +54,11 @@ impl EdgeFiles {
             );
         };
         let path = self.folder.join(name);
-        let list = match self.lists.get(&path) {
-            Some(list) => list,
-            None => {
-                let edges = read(&path).map_err(|error| error.at(span.clone()))?;
-                self.lists.entry(path).or_insert(keep(&format!("{:?}", Pairs(&edges))))
-            }
+        let list = if let Some(list) = self.lists.get(&path) {
+            list
+        } else {
+            let edges = read(&path).map_err(|error| error.at(span.clone()))?;
+            self.lists.entry(path).or_insert(keep(&format!("{:?}", Pairs(&edges))))
         };
         let value = DeValue::parse(list).expect("a list of pairs of numbers is TOML");
         let value = moved(value, &|_| span.clone());

@@ -212,15 +212,11 @@ impl Wiring for Members {
         let (workers, size) = (self.0.workers, self.0.size);
         let tolerated = (size - 1) / 3;
         let quorum = 2 * tolerated + 1;
-        let (drawn, luck) = match size == workers {
-            true => (String::new(), String::new()),
-            false => {
-                let luck = ", which a draw may bring about with so few";
-                (
-                    format!(" on one committee of {size}, drawn from {workers} workers"),
-                    luck.to_owned(),
-                )
-            }
+        let (drawn, luck) = if size == workers {
+            (String::new(), "")
+        } else {
+            let drawn = format!(" on one committee of {size}, drawn from {workers} workers");
+            (drawn, ", which a draw may bring about with so few")
         };
         let stopping = tolerated + 1;
         Some(Formula {

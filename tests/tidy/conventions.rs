@@ -48,7 +48,7 @@ alone that are not our default. Members that draw numbers draw the same ones for
 fn example() -> Array2<f32> {
     let mut rng = run_stream(1, Purpose::Attack);
     let mut rows = Array2::from_shape_fn((ROWS, COLUMNS), |_| 1.0 + rng.random::<f32>());
-    rows.slice_mut(ndarray::s![ROWS - LIARS.., ..]).map_inplace(|value| *value = -8.0 * *value);
+    rows.slice_mut(ndarray::s![ROWS - LIARS.., ..]).map_inplace(|value| *value *= -8.0);
     rows
 }
 
