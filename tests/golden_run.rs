@@ -30,45 +30,24 @@ struct Pin {
 const PINS: &[Pin] = &[
     Pin {
         version: 2,
-        features: &["avx2", "fma"],
-        name: "softmax",
-        model: "beb57f4de51b75fd053b9e35ae195d32dd559a025a94b32798044756f486e3d2",
-        rounds: "ce9be5c44bf9517750453cff64b42586677a284ce5781cfd383c840b1f0c91fa",
-    },
-    Pin {
-        version: 2,
-        features: &["avx2", "fma"],
-        name: "mlp",
-        model: "d66f7b7c57b70114cc4e41c0d90a39c653532a28297945d30d87e7c34147be1e",
-        rounds: "0116b0ba39f0722c993d8f8e4e098b6e16fe09d5e2c600ab758b0db402d73ada",
-    },
-    Pin {
-        version: 2,
-        features: &["avx2", "fma"],
-        name: "label_flip",
-        model: "cf0bc13c5e18e5afd93bbb971d9fea4026d98bdc9487bd03824beeb552327498",
-        rounds: "a53fa408bd07ef23ef71c5050c6703df2a91028e1eb12b6a8842ca5e4312f408",
-    },
-    Pin {
-        version: 2,
         features: &["avx2", "fma", "avx512f"],
         name: "softmax",
         model: "beb57f4de51b75fd053b9e35ae195d32dd559a025a94b32798044756f486e3d2",
-        rounds: "73e28674d7906ec87ffaf75ef4739819b3d6163d918d882764d09328e12277b9",
+        rounds: "260ce8b34b87883c51e1f9fc8e7412b833758f95bbf791840a668ff7f05b3390",
     },
     Pin {
         version: 2,
         features: &["avx2", "fma", "avx512f"],
         name: "mlp",
         model: "d66f7b7c57b70114cc4e41c0d90a39c653532a28297945d30d87e7c34147be1e",
-        rounds: "2b053b0291beb2d387cd30ef80b052f03be90361d703cb3c41b9a52b762b2445",
+        rounds: "f36e6c2f4ec899d80ee38eab8f0518f463dd59e4d8e3d733d65523f522bd923e",
     },
     Pin {
         version: 2,
         features: &["avx2", "fma", "avx512f"],
         name: "label_flip",
         model: "cf0bc13c5e18e5afd93bbb971d9fea4026d98bdc9487bd03824beeb552327498",
-        rounds: "062ff59f377ee4a510ce1b59bd5f86c77210d011422541ed8b7b2baa70b920f4",
+        rounds: "209bd78c4948549b1e2b161171e3b94da6587b4d264531cd1c2db52df0731b39",
     },
 ];
 

@@ -63,8 +63,10 @@ fn expecting_a_liar_where_possible(topology: &str, rule: &str) -> Cell {
 #[test]
 fn every_rule_makes_a_round_on_every_topology() {
     let peer_rules = peer_rules::CATALOG.entries.iter().map(|entry| entry.name);
-    let rules: Vec<&str> =
-        peer_rules.chain(aggregators::CATALOG.entries.iter().map(|entry| entry.name)).collect();
+    // Peers hold no data that others trust.
+    let trusting = |name| aggregators::CATALOG.build_default(name).unwrap().value.needs_trusted();
+    let aggregators = aggregators::CATALOG.entries.iter().map(|entry| entry.name);
+    let rules: Vec<&str> = peer_rules.chain(aggregators.filter(|name| !trusting(*name))).collect();
     let cells: Vec<Cell> = topologies::CATALOG
         .entries
         .iter()

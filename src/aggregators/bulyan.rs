@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn ties_where_scores_count_one_neighbour() {
         // 5, 4 and 3 go first. Of 12, 2, 9 and -80 the first and the third are as near to each
-        // other; 9 is nearer to the rest. Then 2 goes. The median is 4, and 3, 4 and 5 are averaged,
-        // whoever was picked fourth.
+        // other; 9 is nearer to the rest. Then 2 goes. The median is 4, and 3, 4 and 5 are
+        // averaged, whoever was picked fourth.
         let rows = array![[12.0], [2.0], [3.0], [4.0], [5.0], [9.0], [-80.0]];
         for ties in [Ties::Nearer, Ties::Sender] {
             let rule = Bulyan { ties, ..Bulyan::default() };

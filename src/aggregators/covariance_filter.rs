@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn by_hand() {
         // Around their mean 2 the rows are at -2, -1, -1, -1 and 5. The last has the largest square
-        // and goes; 0 keeps 1 - 4/25 and the others 1 - 1/25. That sums to 3.72 > 3, so there is one
-        // more pass, with the mean 2.88/3.72 and a far smaller variance: the best.
+        // and goes; 0 keeps 1 - 4/25 and the others 1 - 1/25. That sums to 3.72 > 3, so there is
+        // one more pass, with the mean 2.88/3.72 and a far smaller variance: the best.
         let rows = array![[0.0], [1.0], [1.0], [1.0], [7.0]];
         let result = aggregate_with(&CovarianceFilter::default(), &rows, 1, None).unwrap();
         assert!((result.vector[0] - 2.88 / 3.72).abs() < 1e-6);

@@ -58,6 +58,7 @@ struct Mean {
     /// What each row counts: `uniform`, or its declared number of `samples`.
     weighting: Weighting,
     /// The most samples that count of one sender, however many it declares (default: no limit).
+    #[serde(skip_serializing_if = "Option::is_none")]
     cap: Option<u64>,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! `F(x) = 1/(n - f) · Σ x_i` over the subset of `n - f` rows whose largest distance between two
 //! rows is least; of several the one that comes first in lexicographic order, as in `ByzFL`. There
-//! often are several: two rows that cannot be avoided make the diameter of all of them, and who else
-//! is averaged depends on the order of senders.
+//! often are several: two rows that cannot be avoided make the diameter of all of them, and who
+//! else is averaged depends on the order of senders.
 //!
 //! There are C(n, f) subsets. They are not tried one by one: for a given diameter, rows farther
 //! apart than that exclude each other, and the question is whether f rows can be left out so that

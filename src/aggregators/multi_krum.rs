@@ -57,7 +57,8 @@ pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct MultiKrum {
-    /// How many rows are averaged, at least 1. Absent (default): n - f, or n - 2f - 2 if `iterated`.
+    /// How many rows are averaged, at least 1. Absent (default): n - f, or n - 2f - 2 if
+    /// `iterated`.
     keep: Option<usize>,
     /// How many other rows a score counts: `paper` n - f - 2 (default), `inclusive` n - f - 1,
     /// `short` n - f - 3.

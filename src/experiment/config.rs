@@ -152,10 +152,7 @@ pub struct Config {
     /// varies fastest, and the seed faster still. Default: none.
     #[serde(default, deserialize_with = "later")]
     #[schemars(schema_with = "schema::sweep")]
-    #[expect(
-        dead_code,
-        reason = "expanded before a config is read, and named here for the schema"
-    )]
+    #[expect(dead_code, reason = "expanded before a config is read, and named for the schema")]
     sweep: (),
     #[serde(skip)]
     pub(super) spans: BTreeMap<&'static str, Range<usize>>,
@@ -231,8 +228,8 @@ pub struct Aggregation {
     /// How many byzantine senders the rule is told to expect, `f`. Default: 0.
     #[serde(default)]
     pub byzantine: usize,
-    /// How many samples the server holds itself, for a rule that needs an update from data it
-    /// trusts: drawn from the training set, clean, and trained on as a worker would. Default: 0.
+    /// How many samples of the training set the server holds itself, clean, and trains on as a
+    /// worker would, for a rule that needs an update it can trust. Default: 0.
     #[serde(default)]
     pub trusted: usize,
     /// What happens to the updates before the rule sees them, in order. Default: nothing.

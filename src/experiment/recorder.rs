@@ -5,6 +5,7 @@
 
 mod classes;
 mod detection;
+mod diverged;
 mod fold;
 mod pace;
 mod robustness;
@@ -255,32 +256,6 @@ impl Recorder {
             self.folder.flush()?;
         }
         Ok(self.next(round))
-    }
-
-    /// Notes the honest who were absent without a plan: their steps ended in no number.
-    fn note_diverged(
-        &mut self,
-        round: Round,
-        records: &Records,
-        senders: &BTreeMap<NodeId, SenderRecord>,
-    ) -> Result<(), RunError> {
-        let outcome = |node: &NodeId| match records.get(node).and_then(|record| record.own) {
-            Some(own) => Some(own.outcome),
-            None => senders.get(node).map(|sender| sender.outcome),
-        };
-        let fresh: Vec<NodeId> = self
-            .honest
-            .iter()
-            .filter(|node| outcome(node) == Some(Outcome::Absent))
-            .filter(|node| !self.plan.faults.absent(round, **node))
-            .filter(|node| !self.totals.diverged.contains_key(&node.0))
-            .copied()
-            .collect();
-        for node in fresh {
-            self.totals.diverged.insert(node.0, round.0);
-            self.folder.event(RunEvent::Diverged { round, node })?;
-        }
-        Ok(())
     }
 
     /// The models that honest nodes hold: their own, or the server's.

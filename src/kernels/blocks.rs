@@ -55,8 +55,8 @@ pub(super) fn room<T: Copy>(length: usize, value: T) -> Vec<T> {
     vec![value; length + LINE / size_of::<T>()]
 }
 
-/// The first `length` elements of a [`room`] that begin with a line of the cache: registers that lie
-/// across two lines take twice as long to load and to store.
+/// The first `length` elements of a [`room`] that begin with a line of the cache: registers that
+/// lie across two lines take twice as long to load and to store.
 pub(super) fn lined_up<T>(room: &mut [T], length: usize) -> &mut [T] {
     let offset = room.as_ptr().align_offset(LINE).min(room.len() - length);
     &mut room[offset..offset + length]

@@ -245,11 +245,11 @@ impl<S: Simd> Tiles<'_, S> {
         }
     }
 
-    /// The pairs among rows `i..i + SIDE` themselves.
+    /// The pairs among rows `i..i + SIDE` themselves whose first is in the stripe.
     #[inline(always)]
     fn add_corner<const SIDE: usize>(self, totals: &mut [f64], i: usize) {
         let end = self.rows.len().min(i + SIDE);
-        for left in i..end {
+        for left in i..self.end.min(end) {
             for right in left + 1..end {
                 self.add_tile::<1, 1>(totals, left, right);
             }
@@ -320,6 +320,26 @@ mod tests {
     fn by_hand() {
         let distances = squared_distances(array![[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]].view());
         assert_eq!(distances, array![[0.0, 25.0, 1.0], [25.0, 0.0, 18.0], [1.0, 18.0, 0.0]]);
+    }
+
+    #[test]
+    fn a_few_huge_rows_among_others() {
+        for huge in 1..8 {
+            let mut updates = random(11, 70);
+            for row in 0..huge {
+                updates.row_mut(10 - row).mapv_inplace(|value| value * 1e30);
+            }
+            let distances = squared_distances(updates.view());
+            for i in 0..11 {
+                for j in (0..11).filter(|&j| j != i) {
+                    let slow = squared_distance(
+                        updates.row(i).as_slice().unwrap(),
+                        updates.row(j).as_slice().unwrap(),
+                    );
+                    assert!((distances[[i, j]] - slow).abs() <= 1e-5 * slow, "{huge}: {i} {j}");
+                }
+            }
+        }
     }
 
     #[test]

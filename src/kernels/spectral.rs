@@ -19,7 +19,7 @@ const RESTARTS: usize = 12;
 /// The residual, as a share of the eigenvalue, that is good enough.
 const RESIDUAL: f64 = 1e-11;
 
-/// The inner products of rows after their weighted mean is taken away, from their squared distances.
+/// The inner products of rows after their weighted mean is taken away, from squared distances.
 ///
 /// `weights` has one finite weight per row, their sum above 0. `squared` gives the squared distance
 /// of two rows, by their places among the weights.

@@ -1,15 +1,15 @@
 //! Convolutional network: layer by layer, as the config names them.
 //!
 //! `layers` is an array of `{ convolution = { channels, kernel, padding } }`, `"relu"`,
-//! `{ max_pool = { size } }`, `{ dense = { units } }` and `{ dropout = { rate } }`; a dense layer onto
-//! the classes always follows. A convolution slides the same weights over the image, a pool keeps
+//! `{ max_pool = { size } }`, `{ dense = { units } }` and `{ dropout = { rate } }`; a dense layer
+//! onto the classes always follows. A convolution slides the same weights over the image, a pool keeps
 //! the largest value of each square, so that what was learnt in one corner is known in all others.
 //! The parameters of a layer stand in the order channel, kernel row, kernel column, channel below,
 //! and images in the order row, column, channel.
 //!
 //! Fails when what is told apart is not in shapes but in absolute places, and it takes a hundred
-//! times the work of softmax: a rule or an attack is cheaper to judge on a smaller model first. Deep
-//! networks without normalisation learn slowly from PyTorch's initial values.
+//! times the work of softmax: a rule or an attack is cheaper to judge on a smaller model first.
+//! Deep networks without normalisation learn slowly from PyTorch's initial values.
 //!
 //! Reference: LeCun et al., Gradient-Based Learning Applied to Document Recognition, Proceedings
 //! of the IEEE 1998; dropout: Srivastava et al., JMLR 2014. Initial values: PyTorch's `Conv2d` and
@@ -91,8 +91,8 @@ mod tests {
     #[test]
     fn scores_by_hand() {
         // The kernel [1, -1] of one row would need a row image; a 2 x 2 kernel adds the diagonal
-        // and takes away the rest: on [1 2 3; 4 5 6] that is 1 + 5 - 2 - 4 = 0 and 2 + 6 - 3 - 5 = 0,
-        // plus the bias 3, relu, and the scores are 2 · 3 - 3 + 1 = 4 and 7.
+        // and takes away the rest: on [1 2 3; 4 5 6] that is 1 + 5 - 2 - 4 = 0 and
+        // 2 + 6 - 3 - 5 = 0, plus the bias 3, relu, and the scores are 2 · 3 - 3 + 1 = 4 and 7.
         let model =
             model(r#"[{ convolution = { channels = 1, kernel = 2 } }, "relu"]"#, 2, 3).unwrap();
         assert_eq!((model.len(), model.head(), model.operations()), (11, 5..11, 2 * 4 * 4 + 6 * 4));

@@ -162,8 +162,9 @@ impl Peer {
         let steps = as_slice(&model).iter().zip(as_slice(&update.vector));
         let half: Shared = Arc::new(steps.map(|(value, step)| value - rate * step).collect());
         if !update.is_finite() || first_not_finite(as_slice(&half)).is_some() {
+            // It tells nobody, and holds what its steps came to: no server has another model for it.
             let own = Own { outcome: Outcome::Absent, loss: None };
-            return (model, own, Message::Absent { round });
+            return (half, own, Message::Absent { round });
         }
         self.state.worker = after;
         let own = Own { outcome: Outcome::Shared, loss: Some(update.loss) };

@@ -105,7 +105,7 @@ fn every_command_exists_with_its_options_and_files() {
 /// What is wrong with a command: no such command, option or experiment.
 fn faults(arguments: &str) -> impl Iterator<Item = String> {
     let words: Vec<&str> = arguments.split_whitespace().collect();
-    let names = if matches!(words[0], "data" | "analyse" | "ledger") { 2 } else { 1 };
+    let names = if matches!(words[0], "data" | "analyse" | "ledger" | "bench") { 2 } else { 1 };
     let asked = byzlab().args(&words[..names]).arg("--help").output().unwrap();
     let help = String::from_utf8(asked.stdout).unwrap();
     let mut faults = Vec::new();

@@ -17,8 +17,8 @@ use crate::training::Descent;
 /// MNIST's.
 const SHAPE: Shape = Shape { height: 28, width: 28, channels: 1, classes: 10 };
 
-/// Rows and columns of the matrices whose product is the measure of all: enough for full speed, and so
-/// few that a product is done before a busy machine turns to something else.
+/// Rows and columns of the matrices whose product is the measure of all: enough for full speed, and
+/// so few that a product is done before a busy machine turns to something else.
 const SIDE: usize = 512;
 
 /// Operations that one timing has at least, so that reading the clock is nothing beside it.
