@@ -1,6 +1,6 @@
 //! Order statistics of every column: the inner loop of the median and the trimmed mean.
 //!
-//! Columns are sorted many at once by a network of comparators ([`network`]), each of which works
+//! Columns are sorted many at once by a network of comparators (`network`), each of which works
 //! on two whole registers, so that the processor's vector minimum and maximum do the work and
 //! nothing branches on data. Networks grow as `n log² n`; from some thousands of rows on, selection
 //! in each column is the faster way.

@@ -9,7 +9,7 @@ const MOST: usize = 7;
 const REFERENCES: usize = 10;
 
 /// How many clusters the gap statistic finds: the least k from which one more is worth less than
-/// it is among evenly spread numbers; [`MOST`] where there is none.
+/// it is among evenly spread numbers; `MOST` where there is none.
 ///
 /// Reference: Tibshirani, Walther, Hastie, Estimating the Number of Clusters in a Data Set via the
 /// Gap Statistic, Journal of the Royal Statistical Society B, 2001.
