@@ -151,6 +151,7 @@ fn a_flooded_server_stops_the_learning_and_a_flooded_replica_does_not() {
     assert!(accuracy(&calm) > 0.5, "{}", accuracy(&calm));
     assert!(accuracy(&drowned) < 0.2, "{}", accuracy(&drowned));
     assert_eq!(drowned.summary()["skipped"], 15);
+    assert_eq!(drowned.summary().get("diverged"), None, "whom a server does not hear may be well");
     // What one replica does not hear the others tell it.
     let replicated = run(&lab, "replicated", &[REPLICATED, flood]);
     assert_eq!(digest(&replicated), digest(&calm));

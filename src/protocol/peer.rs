@@ -162,7 +162,7 @@ impl Peer {
         let steps = as_slice(&model).iter().zip(as_slice(&update.vector));
         let half: Shared = Arc::new(steps.map(|(value, step)| value - rate * step).collect());
         if !update.is_finite() || first_not_finite(as_slice(&half)).is_some() {
-            // It tells nobody, and holds what its steps came to: no server has another model for it.
+            // It tells nobody, and holds what its steps came to: no server has another for it.
             let own = Own { outcome: Outcome::Absent, loss: None };
             return (half, own, Message::Absent { round });
         }

@@ -3,7 +3,8 @@
 //! `edges = [[0, 1], [1, 2]]`, in any order and direction; repeated ones count once. Or
 //! `file = "graph.txt"`, a text file beside the experiment's with `0 1` or `0, 1` on each line and
 //! comments behind `#`; a run records its edges, not its name. Fails, and is refused, where an edge
-//! leads to nobody or from a node to itself, and where the list is empty. Whether the graph holds together is for the run to ask.
+//! leads to nobody or from a node to itself, and where the list is empty. Whether the graph holds
+//! together is for the run to ask.
 //!
 //! Reference: a convention of experiments, for graphs that were measured or drawn elsewhere.
 

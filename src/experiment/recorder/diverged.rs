@@ -16,8 +16,11 @@ impl Recorder {
         records: &Records,
         senders: &BTreeMap<NodeId, SenderRecord>,
     ) -> Result<(), RunError> {
+        // A server that is flooded cannot tell who said nothing from whom it did not hear.
+        let deaf = self.plan.losses.as_ref().is_some_and(|flood| round >= flood.from);
         let outcome = |node: &NodeId| match records.get(node).and_then(|record| record.own) {
             Some(own) => Some(own.outcome),
+            None if deaf => None,
             None => senders.get(node).map(|sender| sender.outcome),
         };
         let fresh: Vec<NodeId> = self
