@@ -1,6 +1,7 @@
 //! Every aggregator and pre-aggregator with its defaults: at the size of the quickstart (13
 //! workers, a softmax model of 7850 parameters), and with 10, 50 and 100 workers and 100 000
-//! parameters; and every aggregator on rows that no honest worker sends, which may not take much longer.
+//! parameters; and every aggregator on rows that no honest worker sends, which may not take much
+//! longer.
 //!
 //! `byzlab bench aggregators` measures larger rows against the speed of memory, and
 //! `benches/compare_aggregators.py` sets its figures against those of other libraries.

@@ -14,8 +14,8 @@ use std::fmt::Write as _;
 use support::tables::Comparison;
 use support::{Lab, kilobytes};
 
-/// The most that a worker may have resident at any time, in kilobytes. The aim is 20,000. Two thirds
-/// are pages of the program, which all workers of a machine share, and it has grown with the
+/// The most that a worker may have resident at any time, in kilobytes. The aim is 20,000. Two
+/// thirds are pages of the program, which all workers of a machine share, and it has grown with the
 /// catalogs: a worker of the release build comes to 20,000 to 22,000, one of this build to 24,000.
 const RESIDENT_MAX: u64 = 28_000;
 

@@ -3,9 +3,9 @@
 //! `layers` is an array of `{ convolution = { channels, kernel, padding } }`, `"relu"`,
 //! `{ max_pool = { size } }`, `{ dense = { units } }` and `{ dropout = { rate } }`; a dense layer
 //! onto the classes always follows. A convolution slides the same weights over the image, a pool
-//! keeps the largest value of each square, so that what was learnt in one corner is known in all others.
-//! The parameters of a layer stand in the order channel, kernel row, kernel column, channel below,
-//! and images in the order row, column, channel.
+//! keeps the largest value of each square, so that what was learnt in one corner is known in all
+//! others. The parameters of a layer stand in the order channel, kernel row, kernel column,
+//! channel below, and images in the order row, column, channel.
 //!
 //! Fails when what is told apart is not in shapes but in absolute places, and it takes a hundred
 //! times the work of softmax: a rule or an attack is cheaper to judge on a smaller model first.

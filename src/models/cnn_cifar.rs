@@ -1,10 +1,10 @@
 //! A network for 32 x 32 images in colour: two convolutions, two pools, two dense layers.
 //!
 //! `64 @ 5x5 - relu - pool 2 - 64 @ 5x5 - relu - pool 2 - 384 - relu - 192 - relu - classes`,
-//! padded by 2 so that convolutions keep the size: 1,756,426 parameters on 32 x 32 x 3 images with 10
-//! classes. In shape it is the network that federated averaging was shown with on CIFAR-10, which
-//! reads crops of 24 x 24 and pools with overlapping squares; published accuracies of that one do
-//! not carry over exactly.
+//! padded by 2 so that convolutions keep the size: 1,756,426 parameters on 32 x 32 x 3 images with
+//! 10 classes. In shape it is the network that federated averaging was shown with on CIFAR-10,
+//! which reads crops of 24 x 24 and pools with overlapping squares; published accuracies of that
+//! one do not carry over exactly.
 //!
 //! Fails when accuracy far above 75 % is needed: that takes deeper networks with normalisation.
 //!
