@@ -21,9 +21,10 @@ use ndarray::ArrayView2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::nearest_values::mean_of_rows;
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
-use crate::kernels::columns::{LANES, Lanes, summarise_ranks};
+use crate::kernels::columns::summarise_ranks;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -124,18 +125,6 @@ impl Aggregator for TrimmedMean {
         let vector = summarise_ranks(updates, dropped..rows - dropped, mean_of_rows);
         Ok(Aggregate { vector, weights: None })
     }
-}
-
-/// The mean in every lane, summed from the lowest to the highest in `f64`.
-fn mean_of_rows(rows: &[Lanes]) -> Lanes {
-    let mut sums = [0.0f64; LANES];
-    for row in rows {
-        for lane in 0..LANES {
-            sums[lane] += f64::from(row[lane]);
-        }
-    }
-    let count = rows.len() as f64;
-    sums.map(|sum| (sum / count) as f32)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::nested::nested;
+use super::nested::scheduled;
 use super::plain::plain;
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View};
 use crate::catalog::{ConfigError, Entry, Nested};
@@ -75,11 +75,7 @@ impl Parameters {
         if self.on == 0 {
             return Err(ConfigError::new("`on` must be at least 1, got 0"));
         }
-        let inner = nested(&self.attack)?;
-        if inner.directed() {
-            let message = "`attack` speaks to one peer at a time, and a schedule cannot carry that";
-            return Err(ConfigError::new(message));
-        }
+        let inner = scheduled(&self.attack)?;
         let until = self.until.unwrap_or(u32::MAX);
         Ok(OnOff { inner, on: self.on, off: self.off, from: self.from, until })
     }

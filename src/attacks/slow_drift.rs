@@ -17,7 +17,7 @@ use rand::Rng;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::nested::nested;
+use super::nested::scheduled;
 use super::plain::plain;
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View, finite};
 use crate::catalog::{ConfigError, Entry, Nested};
@@ -75,11 +75,7 @@ impl Parameters {
         if self.over == 0 {
             return Err(ConfigError::new("`over` must be at least 1, got 0"));
         }
-        let inner = nested(&self.attack)?;
-        if inner.directed() {
-            let message = "`attack` speaks to one peer at a time, and a schedule cannot carry that";
-            return Err(ConfigError::new(message));
-        }
+        let inner = scheduled(&self.attack)?;
         Ok(SlowDrift { inner, over: self.over, from: self.from, strength: self.strength })
     }
 }
