@@ -18,6 +18,7 @@ pub mod line_clusters;
 pub mod linkage;
 pub mod mean_shift;
 pub mod means;
+pub mod product;
 pub mod row_norms;
 pub mod secant;
 pub mod spectral;

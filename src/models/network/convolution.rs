@@ -19,7 +19,7 @@ use super::pool::Pool;
 use super::product::{Onto, product};
 
 /// How many values patches and outputs of the images that are worked on may have: half a MiB as
-/// `f32`. It orders the sums of a gradient, and so is part of every result.
+/// `f32`. No result depends on it: a product in parts is the whole product.
 const VALUES_AT_ONCE: usize = 1 << 17;
 
 /// A convolution, and the pool that follows it if one does.
