@@ -283,9 +283,7 @@ fn relu<F: Float>(values: &mut Array2<F>) {
 /// Stops what relu stopped on the way up.
 fn relu_back<F: Float>(delta: &mut Array2<F>, outputs: &Array2<F>) {
     delta.zip_mut_with(outputs, |delta, &output| {
-        if output <= F::zero() {
-            *delta = F::zero();
-        }
+        *delta = if output <= F::zero() { F::zero() } else { *delta };
     });
 }
 

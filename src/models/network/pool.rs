@@ -1,10 +1,18 @@
 //! The largest value of each square of an image, channel by channel.
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined into the dispatched function is compiled for the processor"
+)]
 
 use ndarray::{Array2, ArrayView2};
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 use super::Float;
 use super::image::Image;
+
+/// Channels whose values are compared at a time, and those of what is left over.
+const WIDE: usize = 16;
+const NARROW: usize = 4;
 
 /// Squares of `size` times `size` pixels, side by side; what is left over at the edges is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,40 +33,17 @@ impl Pool {
     /// Writes the largest values of one image to `largest`, and to `chosen` which place of its
     /// square each was found at: the first of equals, as PyTorch does, and NaN before all.
     pub(super) fn forward<F: Float>(&self, image: &[F], largest: &mut [F], chosen: &mut [u8]) {
-        let channels = self.image.channels;
-        let squares =
-            largest.chunks_exact_mut(channels).zip(chosen.chunks_exact_mut(channels)).enumerate();
-        Arch::new().dispatch(|| {
-            for (square, (largest, chosen)) in squares {
-                largest.copy_from_slice(&image[self.start(square, 0)..][..channels]);
-                chosen.fill(0);
-                for place in 1..self.size * self.size {
-                    let values = &image[self.start(square, place)..][..channels];
-                    take_larger(values, place as u8, largest, chosen);
-                }
-            }
-        });
+        Arch::new().dispatch(Forward { pool: self, image, largest, chosen });
     }
 
     /// Writes to `image` the `delta` of each square at the place that was chosen, and 0 elsewhere.
     pub(super) fn back<F: Float>(&self, delta: &[F], chosen: &[u8], image: &mut [F]) {
-        let channels = self.image.channels;
         let pooled = self.pooled();
         let whole = (pooled.height * self.size, pooled.width * self.size);
         if whole != (self.image.height, self.image.width) {
             image.fill(F::zero());
         }
-        let squares = delta.chunks_exact(channels).zip(chosen.chunks_exact(channels)).enumerate();
-        Arch::new().dispatch(|| {
-            for (square, (delta, chosen)) in squares {
-                for place in 0..self.size * self.size {
-                    let target = &mut image[self.start(square, place)..][..channels];
-                    for ((target, &delta), &chosen) in target.iter_mut().zip(delta).zip(chosen) {
-                        *target = if chosen == place as u8 { delta } else { F::zero() };
-                    }
-                }
-            }
-        });
+        Arch::new().dispatch(Back { pool: self, delta, chosen, image });
     }
 
     /// The same for a row of values for each image.
@@ -89,7 +74,7 @@ impl Pool {
     }
 
     /// Where the channels of a place of a square start.
-    #[inline]
+    #[inline(always)]
     fn start(&self, square: usize, place: usize) -> usize {
         let columns = self.image.width / self.size;
         let row = square / columns * self.size + place / self.size;
@@ -98,13 +83,98 @@ impl Pool {
     }
 }
 
-#[allow(clippy::inline_always, reason = "what is inlined is compiled for the processor")]
-#[inline(always)]
-fn take_larger<F: Float>(values: &[F], place: u8, largest: &mut [F], chosen: &mut [u8]) {
-    for ((&value, largest), chosen) in values.iter().zip(largest).zip(chosen) {
-        let larger = value > *largest || value.is_nan();
-        *largest = if larger { value } else { *largest };
-        *chosen = if larger { place } else { *chosen };
+/// The way up, compiled for each kind of processor.
+struct Forward<'a, F> {
+    pool: &'a Pool,
+    image: &'a [F],
+    largest: &'a mut [F],
+    chosen: &'a mut [u8],
+}
+
+impl<F: Float> NullaryFnOnce for Forward<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Forward { pool, image, largest, chosen } = self;
+        let channels = pool.image.channels;
+        let squares = largest.chunks_exact_mut(channels).zip(chosen.chunks_exact_mut(channels));
+        for (square, (largest, chosen)) in squares.enumerate() {
+            let (wide, rest) = largest.as_chunks_mut::<WIDE>();
+            let (wide_chosen, rest_chosen) = chosen.as_chunks_mut::<WIDE>();
+            let done = wide.len() * WIDE;
+            for (index, (largest, chosen)) in wide.iter_mut().zip(wide_chosen).enumerate() {
+                pool.largest_of(image, square, index * WIDE, largest, chosen);
+            }
+            let (narrow, rest) = rest.as_chunks_mut::<NARROW>();
+            let (narrow_chosen, rest_chosen) = rest_chosen.as_chunks_mut::<NARROW>();
+            for (index, (largest, chosen)) in narrow.iter_mut().zip(narrow_chosen).enumerate() {
+                pool.largest_of(image, square, done + index * NARROW, largest, chosen);
+            }
+            let done = channels / NARROW * NARROW;
+            let (ones, _) = rest.as_chunks_mut::<1>();
+            let (ones_chosen, _) = rest_chosen.as_chunks_mut::<1>();
+            for (index, (largest, chosen)) in ones.iter_mut().zip(ones_chosen).enumerate() {
+                pool.largest_of(image, square, done + index, largest, chosen);
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// The largest values of `N` channels of a square, from `channel` on.
+    #[inline(always)]
+    fn largest_of<F: Float, const N: usize>(
+        &self,
+        image: &[F],
+        square: usize,
+        channel: usize,
+        largest: &mut [F; N],
+        chosen: &mut [u8; N],
+    ) {
+        let pixel = "channels of a pixel";
+        let first: &[F; N] = image[self.start(square, 0) + channel..].first_chunk().expect(pixel);
+        let (mut best, mut which) = (*first, [0_u32; N]);
+        for place in 1..self.size * self.size {
+            let values: &[F; N] =
+                image[self.start(square, place) + channel..].first_chunk().expect(pixel);
+            for lane in 0..N {
+                let larger = values[lane] > best[lane] || values[lane].is_nan();
+                best[lane] = if larger { values[lane] } else { best[lane] };
+                which[lane] = if larger { place as u32 } else { which[lane] };
+            }
+        }
+        *largest = best;
+        for (chosen, place) in chosen.iter_mut().zip(which) {
+            *chosen = place as u8;
+        }
+    }
+}
+
+/// The way down, compiled for each kind of processor.
+struct Back<'a, F> {
+    pool: &'a Pool,
+    delta: &'a [F],
+    chosen: &'a [u8],
+    image: &'a mut [F],
+}
+
+impl<F: Float> NullaryFnOnce for Back<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Back { pool, delta, chosen, image } = self;
+        let channels = pool.image.channels;
+        let squares = delta.chunks_exact(channels).zip(chosen.chunks_exact(channels)).enumerate();
+        for (square, (delta, chosen)) in squares {
+            for place in 0..pool.size * pool.size {
+                let target = &mut image[pool.start(square, place)..][..channels];
+                for ((target, &delta), &chosen) in target.iter_mut().zip(delta).zip(chosen) {
+                    *target = if chosen == place as u8 { delta } else { F::zero() };
+                }
+            }
+        }
     }
 }
 
