@@ -177,6 +177,33 @@ fn systems() {
     assert_eq!(assert_parity(&Lab::new(&format!("{config}{sweep}"))), 12);
 }
 
+/// Momentum that is kept by whoever moves the model, in every system that has somebody who does.
+#[test]
+fn momentum_at_the_server() {
+    let config = GRID.replace("momentum = 0.9\n", "momentum = 0.9\nmomentum_at = \"server\"\n");
+    let sweep = r#"
+[sweep]
+"system" = [
+    { central = { workers = 9 } },
+    { oracle = { workers = 9 } },
+    { replicated = { workers = 9, replicas = 4 } },
+    { federated = { workers = 9, regions = 3, byzantine = 1, checked = true } },
+    { committee = { workers = 9, size = 4 } },
+]
+"threat.attack" = [{ inner_product = { epsilon = 4.0 } }]
+"#;
+    let lab = Lab::new(&format!("{config}{sweep}"));
+    assert_eq!(assert_parity(&lab), 5);
+    // A committee tells the momentum from models, and is off by a rounding.
+    let digests: BTreeSet<String> = run_folders(&lab.path("one"))
+        .into_iter()
+        .map(|path| RunFiles { path }.summary())
+        .filter(|summary| ["central", "replicated"].contains(&summary["system"].as_str().unwrap()))
+        .map(|summary| summary["final_digest"].to_string())
+        .collect();
+    assert_eq!(digests.len(), 1, "a central server and its replicas take the same steps");
+}
+
 /// Attacks that speak to one peer at a time, and parts that fall.
 #[test]
 fn peers_and_fallen_parts() {

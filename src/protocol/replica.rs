@@ -179,7 +179,7 @@ impl Replica {
             None => self.aggregation.aggregate(open.round, &self.collection.rows()),
         };
         let step = aggregated.as_ref().ok().map(|aggregated| {
-            let moved = self.aggregation.moved(&self.model, &aggregated.vector);
+            let moved = self.aggregation.moved(&self.model, &aggregated.direction);
             let digest = Digest::of(as_slice(&moved));
             (moved, digest)
         });

@@ -13,7 +13,7 @@ use super::worker::Trainer;
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError, Reason, RoundRecord};
 use crate::aggregators::Aggregator;
 use crate::node::{NodeId, Roster, Round};
-use crate::training::WorkerState;
+use crate::training::{Descent, WorkerState};
 use crate::vector::{Digest, Shared, as_slice};
 
 /// What a server is told before the first round.
@@ -29,8 +29,8 @@ pub struct ServerSettings {
     pub byzantine: usize,
     /// How many rounds there are.
     pub rounds: u32,
-    /// What the aggregate is multiplied with before it is subtracted.
-    pub learning_rate: f32,
+    /// How an aggregate moves the model.
+    pub descent: Descent<f32>,
     /// The run's seed.
     pub seed: u64,
     /// Where the model's last layer stands.
@@ -75,7 +75,7 @@ impl Server {
                 rule: settings.rule,
                 byzantine: settings.byzantine,
                 rounds,
-                learning_rate: settings.learning_rate,
+                descent: settings.descent,
                 seed: settings.seed,
                 node,
                 head: settings.head,
@@ -118,12 +118,12 @@ impl Server {
             Err(reason) => (None, Some(reason)),
         };
         let (weights, aggregate) = match aggregated {
-            Some(aggregated) => (aggregated.weights, Some(aggregated.vector)),
+            Some(aggregated) => {
+                self.model = self.aggregation.moved(&self.model, &aggregated.direction);
+                (aggregated.weights, Some(aggregated.vector))
+            }
             None => (BTreeMap::new(), None),
         };
-        if let Some(aggregate) = &aggregate {
-            self.model = self.aggregation.moved(&self.model, aggregate);
-        }
         self.closed = round;
         let record = RoundRecord {
             node: self.node,
@@ -226,7 +226,7 @@ mod tests {
             rule: CATALOG.build_default("mean").unwrap().value,
             byzantine: 0,
             rounds,
-            learning_rate: 0.5,
+            descent: Descent::plain(0.5),
             seed: 1,
             head: 0..2,
             initial: Arc::new(Array1::from(vec![1.0, 1.0])),

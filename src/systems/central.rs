@@ -140,7 +140,7 @@ impl Wiring for One {
             rule: setting.rule(),
             byzantine: setting.byzantine,
             rounds: setting.rounds,
-            learning_rate: setting.learning_rate,
+            descent: setting.descent,
             seed: setting.seed,
             head: setting.head.clone(),
             initial: Arc::clone(&setting.initial),

@@ -263,7 +263,7 @@ impl Replicas {
             rule: setting.rule(),
             byzantine: setting.byzantine,
             rounds: setting.rounds,
-            learning_rate: setting.learning_rate,
+            descent: setting.descent,
             seed: setting.seed,
             node: NodeId(self.workers as u32),
             head: setting.head.clone(),
