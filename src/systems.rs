@@ -72,6 +72,11 @@ pub trait System: Debug + Send + Sync {
         true
     }
 
+    /// Whether its servers can work with some of the workers in a round, drawn anew for each.
+    fn draws_workers(&self) -> bool {
+        false
+    }
+
     /// Whether a run may begin although more of some node's neighbours are corrupted than its rule
     /// tolerates.
     fn allows_overload(&self) -> bool {

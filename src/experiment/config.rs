@@ -42,6 +42,7 @@ pub(super) const KEYS: &[&str] = &[
     "training.draw",
     "training.clip",
     "training.schedule",
+    "training.clients_per_round",
     "system",
     "aggregation.byzantine",
     "aggregation.trusted",

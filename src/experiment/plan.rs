@@ -9,6 +9,7 @@ mod exposure;
 mod faults;
 mod threat;
 mod training;
+mod turnout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

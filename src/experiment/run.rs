@@ -108,6 +108,9 @@ pub struct CellLine<'a> {
     pub averaged_model_accuracy: f64,
     /// The mean squared distance of honest models to their mean.
     pub disagreement: f64,
+    /// The share of rounds for which more of the corrupted were drawn than were declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdrawn: Option<f64>,
     /// The share of rounds, over honest workers, that came to something.
     pub availability: f64,
     /// How long the run takes on the configured network, in seconds.
@@ -146,6 +149,7 @@ impl<'a> CellLine<'a> {
             accuracy_mean: summary.accuracy_mean,
             averaged_model_accuracy: summary.averaged_model_accuracy,
             disagreement: summary.disagreement,
+            overdrawn: summary.overdrawn,
             availability: summary.availability,
             virtual_seconds: summary.virtual_seconds,
             bytes_total: summary.bytes_total,

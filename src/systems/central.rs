@@ -72,6 +72,10 @@ impl System for Central {
         Takes::Rules
     }
 
+    fn draws_workers(&self) -> bool {
+        true
+    }
+
     fn wire(&self, occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
         if occasion.parts_fall {
             // A server that may fall cannot be the one that everybody waits for to ask.
@@ -145,6 +149,7 @@ impl Wiring for One {
             head: setting.head.clone(),
             initial: Arc::clone(&setting.initial),
             trusted: setting.trusted.clone(),
+            participation: setting.faults.participation,
         }))
     }
 }

@@ -56,6 +56,12 @@ pub struct Training {
     /// What the learning rate is multiplied with from round to round. Default: nothing.
     #[serde(default)]
     pub schedule: Option<Schedule>,
+    /// How many of the workers the server works with in a round, drawn anew for each, without
+    /// replacement: 1 to all. `aggregation.byzantine` is what the rule expects among those, and a
+    /// round may draw more; how often it does is in the run's summary. Default: all.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub clients_per_round: Option<usize>,
 }
 
 fn one() -> u32 {

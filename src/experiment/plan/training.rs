@@ -63,6 +63,7 @@ fn resolved(config: &config::Training, training: &Training) -> Value {
         "draw": (training.batches != Batching::Distinct).then_some(training.batches),
         "clip": training.clip.map(decimal),
         "schedule": training.schedule,
+        "clients_per_round": config.clients_per_round,
     })
 }
 

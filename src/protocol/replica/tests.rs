@@ -37,6 +37,7 @@ fn replica(node: u32) -> Replica {
             node: NodeId(2),
             head: 0..1,
         },
+        participation: None,
         initial: Arc::new(Array1::from(vec![0.0])),
     })
 }
