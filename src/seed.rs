@@ -44,7 +44,7 @@ pub enum Purpose {
     /// In which order a worker takes its samples in an epoch; the epoch stands for the round.
     Epoch = 15,
     /// Which workers take part in a round.
-    Participation = 16,
+    Participation = 17,
 }
 
 /// The stream of `purpose` for one round and one node.

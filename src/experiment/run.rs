@@ -164,12 +164,13 @@ impl<'a> CellLine<'a> {
 /// Told of every cell that ends, from whichever thread ran it.
 pub type OnEnd<'a> = dyn Fn(usize, &CellEnd) + Sync + 'a;
 
-/// The cells that are still to be run: neither done before, nor the same run as an earlier cell.
+/// The `chosen` cells that are still to be run: neither done before, nor the same run as an earlier cell.
 ///
 /// The ends of those that are done are told at once.
 pub fn pending(
     cells: &[Cell],
     options: &Options,
+    chosen: &BTreeSet<usize>,
     on_end: &OnEnd<'_>,
 ) -> Result<Vec<usize>, RunError> {
     let mut seen = BTreeSet::new();
@@ -177,6 +178,9 @@ pub fn pending(
     for (index, cell) in cells.iter().enumerate() {
         let run_id = cell.plan.run_id();
         let folder = options.folder(&run_id);
+        if !chosen.contains(&index) {
+            continue;
+        }
         if options.rerun && seen.insert(run_id.clone()) {
             store::remove(&folder)?;
             pending.push(index);
