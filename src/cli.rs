@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod analyse;
 pub mod attack;
 pub mod bench;
+pub mod compare;
 pub mod coordinator;
 pub mod data;
 pub mod experiment;
@@ -46,6 +47,7 @@ enum Command {
     Attack(attack::Arguments),
     Analyse(analyse::Arguments),
     Bench(bench::Arguments),
+    Compare(compare::Arguments),
     Data(data::Arguments),
     Ledger(ledger::Arguments),
     Coordinator(coordinator::Arguments),
@@ -65,6 +67,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::Attack(arguments) => attack::run(&arguments),
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Data(arguments) => data::run(arguments),
         Command::Ledger(arguments) => ledger::run(&arguments),
         Command::Coordinator(arguments) => coordinator::run(&arguments),

@@ -25,6 +25,7 @@ pub mod meetings;
 pub mod member;
 pub mod mesh_adversary;
 pub mod message;
+pub mod participation;
 pub mod peer;
 pub mod record;
 pub mod region;

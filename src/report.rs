@@ -1,5 +1,6 @@
 //! Reports: folds over what runs have stored.
 
+pub mod expected;
 pub mod findings;
 pub mod grid;
 pub mod table;

@@ -43,6 +43,8 @@ pub enum Purpose {
     Dropout = 14,
     /// In which order a worker takes its samples in an epoch; the epoch stands for the round.
     Epoch = 15,
+    /// Which workers take part in a round.
+    Participation = 17,
 }
 
 /// The stream of `purpose` for one round and one node.

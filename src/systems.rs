@@ -32,6 +32,7 @@ use crate::protocol::fault::Faults;
 use crate::protocol::meetings::Meetings;
 use crate::protocol::mesh_adversary::Defence;
 use crate::protocol::worker::Trainer;
+use crate::training::Descent;
 use crate::vector::Shared;
 
 /// All systems.
@@ -64,6 +65,17 @@ pub trait System: Debug + Send + Sync {
 
     /// Which rules it can use.
     fn takes(&self) -> Takes;
+
+    /// Whether somebody in it, a server or a committee, moves a model along aggregates of what
+    /// the workers share. Peers move their own along their own gradients, and mix.
+    fn aggregates(&self) -> bool {
+        true
+    }
+
+    /// Whether its servers can work with some of the workers in a round, drawn anew for each.
+    fn draws_workers(&self) -> bool {
+        false
+    }
 
     /// Whether a run may begin although more of some node's neighbours are corrupted than its rule
     /// tolerates.
@@ -201,8 +213,8 @@ pub struct Setting {
     pub byzantine: usize,
     /// How many rounds there are.
     pub rounds: u32,
-    /// What the aggregate is multiplied with before it is subtracted.
-    pub learning_rate: f32,
+    /// How an aggregate moves the model: with momentum, where it is the server's.
+    pub descent: Descent<f32>,
     /// The run's seed.
     pub seed: u64,
     /// The run's identity, from which the keys of a ledger are derived.

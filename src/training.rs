@@ -4,6 +4,7 @@
 //! included, and its draws come from the stream of its round and node.
 
 mod batches;
+mod momentum;
 mod schedule;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use self::batches::Batches;
 pub use self::batches::Batching;
+pub use self::momentum::MomentumAt;
 pub use self::schedule::Schedule;
 use crate::dataset::Samples;
 use crate::metrics::{self, Evaluation, Facts};
@@ -107,6 +109,12 @@ pub struct Descent<F> {
 }
 
 impl<F: Float> Descent<F> {
+    /// Steps of this length along the gradient itself.
+    pub fn plain(learning_rate: F) -> Self {
+        let zero = F::zero();
+        Descent { learning_rate, momentum: zero, dampening: zero, weight_decay: zero }
+    }
+
     /// Turns a gradient at `parameters` into the direction `v`.
     ///
     /// `velocity` holds `v` from step to step; empty, it is 0, and without momentum it stays empty.

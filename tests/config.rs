@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use byzlab::attacks::Knowledge;
 use byzlab::catalog::Choice;
+use byzlab::experiment::plan::Plan;
 use byzlab::experiment::source::{BYTES_MAX, Source};
 use byzlab::experiment::sweep::{Cell, Sweep, label};
 use insta::assert_snapshot;
@@ -749,4 +750,43 @@ fn many_cells_are_read_soon() {
     let start = Instant::now();
     assert_eq!(cells(&source(&swept(&axes))).len(), 90_000);
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+/// What is wrong with the plan of a file's only cell.
+fn plan_complaint(text: &str) -> String {
+    let source = source(text);
+    let cell = cells(&source).remove(0);
+    let errors = Plan::check(&cell.config, cell.seed).expect_err("it cannot be run");
+    source.render_all(&errors, false)
+}
+
+#[test]
+fn momentum_at_the_server_and_drawn_workers_need_servers() {
+    let asks = "momentum_at = \"server\"\nclients_per_round = 6\nlearning_rate = 0.3\n";
+    let text = spoilt("learning_rate = 0.3\n", asks);
+    let gossip = text.replace("[system.central]", "[system.gossip]");
+    let complaint = plan_complaint(&gossip);
+    for part in [
+        "error: momentum at the server needs one, and gossip:complete has none",
+        "11 | momentum_at = \"server\"",
+        "help: peers keep their own: write momentum_at = \"worker\", or leave it out",
+        "error: workers are drawn by servers that all share, and gossip:complete has none",
+        "12 | clients_per_round = 6",
+        "help: take system `central` or `replicated`, or leave clients_per_round out",
+    ] {
+        assert!(complaint.contains(part), "{part} in {complaint}");
+    }
+    let many = text.replace("= 6", "= 14");
+    let complaint = plan_complaint(&many);
+    assert!(
+        complaint.contains("error: 14 of 13 workers cannot be drawn for a round"),
+        "{complaint}"
+    );
+    // The rule must stand what is declared among those who are drawn.
+    let complaint = plan_complaint(&text);
+    assert!(complaint.contains("draw more clients_per_round (now 6)"), "{complaint}");
+    let source = source(&text.replace("= 6", "= 7"));
+    let cell = cells(&source).remove(0);
+    let plan = Plan::check(&cell.config, cell.seed).expect("7 > 2 · 3");
+    assert_eq!(plan.overdrawn(), Some(0.0), "nobody is corrupted");
 }

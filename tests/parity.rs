@@ -177,6 +177,77 @@ fn systems() {
     assert_eq!(assert_parity(&Lab::new(&format!("{config}{sweep}"))), 12);
 }
 
+/// Momentum that is kept by whoever moves the model, in every system that has somebody who does.
+#[test]
+fn momentum_at_the_server() {
+    let config = GRID.replace("momentum = 0.9\n", "momentum = 0.9\nmomentum_at = \"server\"\n");
+    let sweep = r#"
+[sweep]
+"system" = [
+    { central = { workers = 9 } },
+    { oracle = { workers = 9 } },
+    { replicated = { workers = 9, replicas = 4 } },
+    { federated = { workers = 9, regions = 3, byzantine = 1, checked = true } },
+    { committee = { workers = 9, size = 4 } },
+]
+"threat.attack" = [{ inner_product = { epsilon = 4.0 } }]
+"#;
+    let lab = Lab::new(&format!("{config}{sweep}"));
+    assert_eq!(assert_parity(&lab), 5);
+    // A committee tells the momentum from models, and is off by a rounding.
+    let digests: BTreeSet<String> = run_folders(&lab.path("one"))
+        .into_iter()
+        .map(|path| RunFiles { path }.summary())
+        .filter(|summary| ["central", "replicated"].contains(&summary["system"].as_str().unwrap()))
+        .map(|summary| summary["final_digest"].to_string())
+        .collect();
+    assert_eq!(digests.len(), 1, "a central server and its replicas take the same steps");
+}
+
+/// A few of the workers in every round, drawn anew: as many in each, the same on both runtimes,
+/// whether a server asks them or they know by themselves.
+#[test]
+fn workers_drawn_for_each_round() {
+    let config = GRID.replace("rounds = 4\n", "rounds = 9\nclients_per_round = 4\n");
+    let config = config.replace("byzantine = 2", "byzantine = 1").replace("absences = 0.1", "");
+    let sweep = r#"
+[sweep]
+"system" = [
+    { central = { workers = 9 } },
+    { oracle = { workers = 9 } },
+    { replicated = { workers = 9, replicas = 4 } },
+]
+"aggregation.rule" = ["trimmed_mean"]
+"threat.knowledge" = ["colluders", "omniscient"]
+"threat.attack" = ["none", "little_is_enough"]
+"#;
+    let lab = Lab::new(&format!("{config}{sweep}"));
+    // Without an attack the knowledge changes a name and nothing else.
+    assert_eq!(assert_parity(&lab), 12);
+    let mut digests: BTreeSet<String> = BTreeSet::new();
+    for path in run_folders(&lab.path("one")) {
+        let run = RunFiles { path };
+        let summary = run.summary();
+        let drawn = run.column("nodes.csv", "outcome");
+        let count = |name: &str| drawn.iter().filter(|outcome| *outcome == name).count();
+        if summary["system"] == "oracle" {
+            continue;
+        }
+        // Of colluders, one that is drawn alone has too little to work on and stays silent.
+        assert_eq!(count("shared") + count("absent"), 4 * 9, "{summary}");
+        assert_eq!(count("not_drawn"), 5 * 9, "{summary}");
+        assert!(count("absent") == 0 || summary["attack"] != "none", "{summary}");
+        assert!(summary["overdrawn"].as_f64().is_some_and(|share| share < 1.0), "{summary}");
+        if summary["attack"] == "none" {
+            digests.insert(summary["final_digest"].to_string());
+        }
+    }
+    assert_eq!(digests.len(), 1, "a central server and its replicas draw the same workers");
+    // A server that may fall does not ask.
+    let falls = config.replace("placement = \"random\"", "downfall = { crash = { from = 3 } }");
+    assert_eq!(assert_parity(&Lab::new(&falls)), 1);
+}
+
 /// Attacks that speak to one peer at a time, and parts that fall.
 #[test]
 fn peers_and_fallen_parts() {

@@ -4,7 +4,8 @@
 //! and the disguised form of Fraboni et al.): `B_ij = sigma · t^-decay · N(0, 1)` in round `t`.
 //! `with = "movement"` (default): what the model did in the last round, repeated, as Lin et al.
 //! found, plus that noise: `B = (global_{t-1} - global_t) / learning_rate`. Nothing but the models
-//! that every worker receives is used. In its first round it has no movement to repeat.
+//! that every worker receives is used, so where the server keeps the momentum the movement has it
+//! in it. In its first round it has no movement to repeat.
 //!
 //! Fails to do harm: it steals, and slows learning down by its share. Repeated movement acts as
 //! momentum. A rule that compares directions has no reason to refuse it; one that looks for

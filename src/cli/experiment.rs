@@ -37,6 +37,10 @@ pub struct ExperimentArguments {
 pub struct Experiment {
     /// Its name.
     pub name: String,
+    /// The name of its file, without the folder.
+    pub file: String,
+    /// Whether anything but seeds was changed on the command line.
+    pub changed: bool,
     /// Its question.
     pub question: Option<String>,
     /// The text it was read from.
@@ -74,7 +78,8 @@ impl ExperimentArguments {
             .first()
             .map(|cell| (cell.config.name.clone(), cell.config.question.clone()))
             .unwrap_or_default();
-        Ok(Experiment { name, question, source, cells })
+        let file = self.config.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Experiment { name, file, changed: !self.set.is_empty(), question, source, cells })
     }
 
     /// The arguments that make a child read the same.

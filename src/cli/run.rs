@@ -1,5 +1,7 @@
 //! `byzlab run`: runs an experiment, and says what came of it.
 
+mod keeping;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use self::keeping::{Keeping, chosen};
 use super::experiment::{Experiment, ExperimentArguments};
 use super::print;
 use crate::experiment::data::{Provider, Reach};
@@ -55,6 +58,12 @@ pub struct OutputArguments {
     /// Runs again what is done
     #[arg(long)]
     pub rerun: bool,
+    /// Runs these cells alone: a run id or its beginning, or a number of sweep.lock.json
+    #[arg(long = "cell", value_name = "CELL")]
+    pub cells: Vec<String>,
+    /// Keeps what every finished cell came to as a row of this table, for `byzlab compare`
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
     /// Prints one JSON object for each finished cell
     #[arg(long)]
     pub json: bool,
@@ -166,10 +175,13 @@ pub fn execute(
     let stop = Arc::new(AtomicBool::new(false));
     runtime::signal::on_interrupt(Arc::clone(&stop))?;
     let options = output.options(experiment, stop);
+    let chosen = chosen(experiment, &output.cells)?;
     keep_sweep(experiment, &options)?;
-    let telling = Telling::new(experiment, &options, output.json);
+    let keeping = output.results.as_deref().map(|file| Keeping::new(experiment, file));
+    let keeping = keeping.transpose()?;
+    let telling = Telling::new(experiment, &options, output.json, keeping);
     let on_end = |index: usize, end: &CellEnd| telling.end(index, end);
-    let pending = run::pending(&experiment.cells, &options, &on_end)?;
+    let pending = run::pending(&experiment.cells, &options, &chosen, &on_end)?;
     match &coordination {
         None => run::run_local(&experiment.cells, &pending, &data, &options, &on_end)?,
         Some(coordination) => {
@@ -245,10 +257,16 @@ struct Telling<'a> {
     bar: ProgressBar,
     ends: Mutex<BTreeMap<usize, CellEnd>>,
     before: AtomicUsize,
+    keeping: Option<Keeping>,
 }
 
 impl<'a> Telling<'a> {
-    fn new(experiment: &'a Experiment, options: &'a Options, json: bool) -> Self {
+    fn new(
+        experiment: &'a Experiment,
+        options: &'a Options,
+        json: bool,
+        keeping: Option<Keeping>,
+    ) -> Self {
         let bar = if std::io::stderr().is_terminal() {
             let style =
                 ProgressStyle::with_template("{bar:30} {pos}/{len} cells  {elapsed}  {msg}")
@@ -264,6 +282,7 @@ impl<'a> Telling<'a> {
             bar,
             ends: Mutex::default(),
             before: AtomicUsize::new(0),
+            keeping,
         }
     }
 
@@ -278,6 +297,9 @@ impl<'a> Telling<'a> {
             CellEnd::Done { summary, before } => {
                 self.before.fetch_add(usize::from(*before), Ordering::Relaxed);
                 self.line(index, summary);
+                if let Some(keeping) = &self.keeping {
+                    keeping.keep(&self.cells[index], summary, self.options);
+                }
                 if let Some(verdict) = summary.verdict() {
                     let run_id = &summary.run_id;
                     self.bar.suspend(|| tracing::warn!("cell {index} ({run_id}): {verdict}"));
@@ -332,6 +354,7 @@ impl<'a> Telling<'a> {
             print(&table::render(title, &done))?;
             print(&format!("\nresults: {}\n", self.options.out.display()))?;
         }
+        self.keeping.map_or(Ok(()), Keeping::conclude)?;
         if failed > 0 {
             anyhow::bail!(
                 "{failed} of {} cells failed; each says why in its FAILED.json under {}",

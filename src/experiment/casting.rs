@@ -106,7 +106,7 @@ fn adversary(
         trainers,
         faults: plan.faults.clone(),
         participants: plan.roster().len(),
-        corrupted: plan.threat.corrupted.len(),
+        corrupted: plan.threat.corrupted.clone(),
         defence,
         seed: plan.seed,
     })))
@@ -133,7 +133,8 @@ fn mesh_adversary(
         equivocates: plan.threat.equivocates,
         honest: plan.honest().into_iter().collect(),
         participants: plan.roster().len(),
-        corrupted: plan.threat.corrupted.len(),
+        faults: plan.faults.clone(),
+        corrupted: plan.threat.corrupted.clone(),
         meetings: peers,
         understates_degree: plan.threat.understates_degree,
         defence,

@@ -24,6 +24,9 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     if let Some(epochs) = training.local_epochs {
         check.whole("training.local_epochs", epochs as usize, 1..=1_000);
     }
+    if let Some(clients) = training.clients_per_round {
+        check.whole("training.clients_per_round", clients, 1..=usize::MAX);
+    }
     if let Some(clip) = training.clip {
         check.range("training.clip", clip, clip > 0.0 && clip.is_finite(), "above 0");
     }

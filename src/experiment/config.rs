@@ -6,6 +6,7 @@
 //! against the number of workers) or the outside world (files, threads) belongs to the plan.
 
 mod faults;
+mod training;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,10 +16,10 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 pub use self::faults::{Faults, Flood, Partition, Side, Slow, Target};
+pub use self::training::Training;
 use super::schema;
 use crate::attacks::Knowledge;
 use crate::catalog::Choice;
-use crate::training::{Batching, Schedule};
 
 /// The keys of a file in their order, without those inside of choices and the sweep.
 pub(super) const KEYS: &[&str] = &[
@@ -34,12 +35,14 @@ pub(super) const KEYS: &[&str] = &[
     "training.learning_rate",
     "training.momentum",
     "training.dampening",
+    "training.momentum_at",
     "training.weight_decay",
     "training.local_steps",
     "training.local_epochs",
     "training.draw",
     "training.clip",
     "training.schedule",
+    "training.clients_per_round",
     "system",
     "aggregation.byzantine",
     "aggregation.trusted",
@@ -170,55 +173,6 @@ pub struct Data {
     #[serde(default = "iid", deserialize_with = "later")]
     #[schemars(schema_with = "schema::partition")]
     pub partition: Choice,
-}
-
-/// Stochastic gradient descent, as each worker does it.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// How many rounds there are: 1 to 1,000,000.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub rounds: u32,
-    /// Samples in each gradient: 1 to 1,000,000. Default: 25.
-    #[serde(default = "twenty_five")]
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub batch: usize,
-    /// How far a step goes along the update: above 0.
-    #[schemars(extend("exclusiveMinimum" = 0))]
-    pub learning_rate: f32,
-    /// The share of its last momentum that a worker keeps: 0 to below 1. Default: 0.
-    #[serde(default)]
-    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
-    pub momentum: f32,
-    /// How much less a new gradient counts, `momentum * m + (1 - dampening) * gradient`: 0 to 1.
-    /// Default: the same as `momentum`.
-    #[serde(default)]
-    #[schemars(range(min = 0, max = 1))]
-    pub dampening: Option<f32>,
-    /// The pull of every parameter towards 0, added to its gradient: 0 or more. Default: 0.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub weight_decay: f32,
-    /// Gradient steps that a worker takes in a round: 1 to 10,000. Default: 1.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 10_000))]
-    pub local_steps: u32,
-    /// In place of `local_steps`: passes of a worker over its own samples in a round, 1 to 1,000.
-    /// Default: none.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = 1_000))]
-    pub local_epochs: Option<u32>,
-    /// Which samples a step takes. Default: `distinct`.
-    #[serde(default)]
-    pub draw: Batching,
-    /// The largest Euclidean norm of a step's gradient; a longer one is shortened to it. Above 0.
-    /// Default: none.
-    #[serde(default)]
-    #[schemars(extend("exclusiveMinimum" = 0))]
-    pub clip: Option<f32>,
-    /// What the learning rate is multiplied with from round to round. Default: nothing.
-    #[serde(default)]
-    pub schedule: Option<Schedule>,
 }
 
 /// The defence. Either `rule`, perhaps with parts `before` it, or `like`.
@@ -368,10 +322,6 @@ fn first_seed() -> Vec<u64> {
     vec![1]
 }
 
-fn one() -> u32 {
-    1
-}
-
 fn fifty() -> f64 {
     50.0
 }
@@ -382,10 +332,6 @@ fn hundred_megabit() -> f64 {
 
 fn ten() -> u32 {
     10
-}
-
-fn twenty_five() -> usize {
-    25
 }
 
 fn central() -> Choice {

@@ -8,6 +8,8 @@ mod evaluation;
 mod exposure;
 mod faults;
 mod threat;
+mod training;
+mod turnout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use self::exposure::exposed;
 pub use self::faults::SlowNodes;
 use self::faults::planned_faults;
 use self::threat::planned_threat;
+use self::training::planned_training;
 use super::config::{self, Config, Network};
 use crate::RESULTS_VERSION;
 use crate::catalog::{Choice, ConfigError, Member};
@@ -36,7 +39,7 @@ use crate::runtime::{Cast, Seat};
 use crate::seed::{Purpose, run_stream};
 use crate::systems::{self, Occasion, Setting, System, Wiring};
 use crate::threats::Threat;
-use crate::training::{Batching, Training};
+use crate::training::{Descent, Training};
 use crate::vector::{Digest, Shared};
 
 /// A cell that can be run.
@@ -80,6 +83,8 @@ pub struct Plan {
     pub network: Network,
     /// How workers train.
     pub training: Training,
+    /// How an aggregate moves the model.
+    pub descent: Descent<f32>,
     /// How many rounds there are.
     pub rounds: u32,
     /// When the model is judged, which is also after the last round, and what else is measured.
@@ -136,6 +141,9 @@ impl Plan {
             }
             _ => None,
         };
+        let training = system
+            .as_ref()
+            .and_then(|system| problems.keep(planned_training(config, &*system.value)));
         if let (Some(threat), Some(dataset)) = (&threat, &dataset) {
             problems.keep(suitable(config, &threat.threat, &*dataset.value));
         }
@@ -157,7 +165,7 @@ impl Plan {
         let (dataset, partition) = (dataset.expect(missing), partition.expect(missing));
         let (system, aggregation) = (system.expect(missing), aggregation.expect(missing));
         let (threat, faults) = (threat.expect(missing), faults.expect(missing));
-        let training = settings(&config.training);
+        let training = training.expect(missing);
         let labels = Labels {
             system: system.value.label(),
             rule: aggregation.label.clone(),
@@ -172,7 +180,7 @@ impl Plan {
             "seeds": [seed],
             "data": { "set": dataset.resolved(), "partition": partition.resolved() },
             "model": architecture.expect(missing).resolved(),
-            "training": resolved_training(&config.training, &training),
+            "training": training.resolved,
             "system": system.resolved(),
             "aggregation": aggregation.resolved,
             "threat": threat.resolved,
@@ -200,7 +208,8 @@ impl Plan {
             losses: faults.losses,
             slow: faults.slow,
             network: config.network.clone(),
-            training,
+            training: training.workers,
+            descent: training.descent,
             rounds: config.training.rounds,
             evaluation: config.evaluation.clone(),
         })
@@ -270,7 +279,7 @@ impl Plan {
             defence: self.rule.clone(),
             byzantine: self.byzantine,
             rounds: self.rounds,
-            learning_rate: self.training.learning_rate,
+            descent: self.descent,
             seed: self.seed,
             run_id: self.run_id(),
             head: self.model.head(),
@@ -379,44 +388,6 @@ fn enough_samples(
         "{samples} training samples cannot be split among {workers} workers: each needs one"
     ))
     .at(config.system.span.clone()))
-}
-
-/// The settings of local training, with the dampening that `momentum` implies.
-fn settings(training: &config::Training) -> Training {
-    Training {
-        batch: training.batch,
-        learning_rate: training.learning_rate,
-        momentum: training.momentum,
-        dampening: training.dampening.unwrap_or(training.momentum),
-        weight_decay: training.weight_decay,
-        local_steps: training.local_steps,
-        local_epochs: training.local_epochs,
-        batches: training.draw,
-        clip: training.clip,
-        schedule: training.schedule.clone(),
-    }
-}
-
-fn resolved_training(config: &config::Training, training: &Training) -> Value {
-    json!({
-        "rounds": config.rounds,
-        "batch": training.batch,
-        "learning_rate": decimal(training.learning_rate),
-        "momentum": decimal(training.momentum),
-        "dampening": decimal(training.dampening),
-        "weight_decay": decimal(training.weight_decay),
-        // What is not used is not said, so that runs keep the identity that they have without it.
-        "local_steps": training.local_epochs.is_none().then_some(training.local_steps),
-        "local_epochs": training.local_epochs,
-        "draw": (training.batches != Batching::Distinct).then_some(training.batches),
-        "clip": training.clip.map(decimal),
-        "schedule": training.schedule,
-    })
-}
-
-/// The shortest decimal that reads back as this number: 0.3 stays 0.3.
-fn decimal(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or(f64::from(value))
 }
 
 /// The same value without the keys that say nothing, which TOML cannot write.

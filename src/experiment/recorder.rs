@@ -167,6 +167,7 @@ impl Recorder {
             averaged_model_accuracy: standing.averaged.accuracy,
             disagreement: standing.disagreement,
             attack_success_rate: self.success,
+            overdrawn: self.plan.overdrawn(),
             availability: self.totals.completed / rounds,
             virtual_seconds: self.totals.virtual_seconds,
             bytes_total: self.totals.bytes_total,

@@ -108,6 +108,9 @@ pub struct CellLine<'a> {
     pub averaged_model_accuracy: f64,
     /// The mean squared distance of honest models to their mean.
     pub disagreement: f64,
+    /// The share of rounds for which more of the corrupted were drawn than were declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdrawn: Option<f64>,
     /// The share of rounds, over honest workers, that came to something.
     pub availability: f64,
     /// How long the run takes on the configured network, in seconds.
@@ -146,6 +149,7 @@ impl<'a> CellLine<'a> {
             accuracy_mean: summary.accuracy_mean,
             averaged_model_accuracy: summary.averaged_model_accuracy,
             disagreement: summary.disagreement,
+            overdrawn: summary.overdrawn,
             availability: summary.availability,
             virtual_seconds: summary.virtual_seconds,
             bytes_total: summary.bytes_total,
@@ -160,12 +164,13 @@ impl<'a> CellLine<'a> {
 /// Told of every cell that ends, from whichever thread ran it.
 pub type OnEnd<'a> = dyn Fn(usize, &CellEnd) + Sync + 'a;
 
-/// The cells that are still to be run: neither done before, nor the same run as an earlier cell.
+/// The `chosen` cells that are still to be run: neither done before, nor the same run as an earlier cell.
 ///
 /// The ends of those that are done are told at once.
 pub fn pending(
     cells: &[Cell],
     options: &Options,
+    chosen: &BTreeSet<usize>,
     on_end: &OnEnd<'_>,
 ) -> Result<Vec<usize>, RunError> {
     let mut seen = BTreeSet::new();
@@ -173,6 +178,9 @@ pub fn pending(
     for (index, cell) in cells.iter().enumerate() {
         let run_id = cell.plan.run_id();
         let folder = options.folder(&run_id);
+        if !chosen.contains(&index) {
+            continue;
+        }
         if options.rerun && seen.insert(run_id.clone()) {
             store::remove(&folder)?;
             pending.push(index);

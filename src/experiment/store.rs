@@ -7,6 +7,7 @@
 
 mod ledger;
 mod node_row;
+pub mod results;
 mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -297,6 +298,33 @@ pub fn failed(path: &Path, reason: &str) -> Result<(), RunError> {
 /// What a finished run came to, if this folder holds one.
 pub fn summary(path: &Path) -> Option<Summary> {
     serde_json::from_slice(&fs::read(path.join("DONE")).ok()?).ok()
+}
+
+/// What a finished run was run by.
+pub fn manifest(path: &Path) -> Result<serde_json::Value, RunError> {
+    let path = path.join("manifest.json");
+    serde_json::from_str(&read_text(&path)?)
+        .map_err(|error| RunError::file(&path, std::io::Error::other(error)))
+}
+
+/// The accuracies that a finished run was found to have, by round.
+pub fn curve(path: &Path) -> Result<results::Curve, RunError> {
+    let path = path.join("rounds.csv");
+    let fault = |error: csv::Error| RunError::file(&path, std::io::Error::other(error));
+    let mut rows = csv::Reader::from_path(&path).map_err(fault)?;
+    let mut curve = results::Curve::new();
+    for row in rows.deserialize::<Evaluated>() {
+        let row = row.map_err(fault)?;
+        curve.extend(row.test_accuracy.map(|accuracy| (row.round, accuracy)));
+    }
+    Ok(curve)
+}
+
+/// The columns of a round that a curve is made of.
+#[derive(Deserialize)]
+struct Evaluated {
+    round: u32,
+    test_accuracy: Option<f64>,
 }
 
 /// Removes a run, finished or not.

@@ -93,7 +93,8 @@ impl<'a> Trials<'a> {
                 failed.lock().unwrap_or_else(PoisonError::into_inner).insert(index, end.clone());
             }
         };
-        let pending = run::pending(&cells, &self.options, &on_end)?;
+        let all = (0..cells.len()).collect();
+        let pending = run::pending(&cells, &self.options, &all, &on_end)?;
         run::run_local(&cells, &pending, self.data, &self.options, &on_end)?;
         let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         match failed.into_iter().next() {

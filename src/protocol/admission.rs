@@ -26,6 +26,8 @@ pub enum Reason {
     Stranger,
     /// The sender was given up on before.
     Lost,
+    /// The sender was not drawn for the round.
+    NotDrawn,
     /// The message belongs to another round.
     OtherRound {
         /// The round it names.
@@ -63,6 +65,7 @@ impl Reason {
             Reason::Length { .. } | Reason::NotFinite { .. } | Reason::Malformed(_) => true,
             Reason::Stranger
             | Reason::Lost
+            | Reason::NotDrawn
             | Reason::OtherRound { .. }
             | Reason::Twice
             | Reason::WrongKind
@@ -77,6 +80,7 @@ impl fmt::Display for Reason {
         match self {
             Reason::Stranger => write!(formatter, "not on the roster"),
             Reason::Lost => write!(formatter, "stayed away too long before"),
+            Reason::NotDrawn => write!(formatter, "not drawn for this round"),
             Reason::OtherRound { got } => write!(formatter, "belongs to round {got}"),
             Reason::Twice => write!(formatter, "answered this round before"),
             Reason::Length { expected, got } => {

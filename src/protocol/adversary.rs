@@ -40,10 +40,10 @@ pub struct AdversarySettings {
     pub trainers: BTreeMap<NodeId, Trainer>,
     /// The planned absences, which bind corrupted identities as well.
     pub faults: Faults,
-    /// How many identities take part in all.
+    /// How many identities there are in all.
     pub participants: usize,
-    /// How many of them are corrupted, by this and other adversaries.
-    pub corrupted: usize,
+    /// Those that are corrupted, by this and other adversaries.
+    pub corrupted: Vec<NodeId>,
     /// The server's rule and its declared `f`, for those who know it.
     pub defence: Option<(Arc<dyn Aggregator>, usize)>,
     /// The run's seed.
@@ -106,6 +106,12 @@ impl Adversary {
         self.settings.knowledge >= Knowledge::Omniscient
     }
 
+    /// The honest who have anything to say in `round`.
+    fn speaking(&self, round: Round) -> impl Iterator<Item = &NodeId> {
+        let takes_part = move |node: &&NodeId| self.settings.faults.takes_part(round, **node);
+        self.settings.honest.iter().filter(takes_part)
+    }
+
     /// The open round, which a message of a later round replaces; `None` for an old message.
     fn round_of(&mut self, round: Round) -> Option<&mut OpenRound> {
         let open = self.round.get_or_insert_with(|| OpenRound::new(round));
@@ -119,7 +125,7 @@ impl Adversary {
     fn speak(&mut self) -> Result<Vec<Action>, ProtocolError> {
         let Some(mut open) = self.round.take() else { return Ok(Vec::new()) };
         let ready = !self.hears_the_honest()
-            || self.settings.honest.iter().all(|node| open.heard.contains_key(node));
+            || self.speaking(open.round).all(|node| open.heard.contains_key(node));
         if open.answers.is_none()
             && ready
             && let Some(model) = open.model.clone()
@@ -145,7 +151,9 @@ impl Adversary {
         heard: &BTreeMap<NodeId, Option<Shared>>,
     ) -> Result<BTreeMap<NodeId, Message>, ProtocolError> {
         let first = self.settings.identities[0];
-        let mut state = self.history.before(round).ok_or_else(|| lost_state(first, round))?.clone();
+        let last = self.settings.faults.last_part(round, &self.settings.identities);
+        let before = self.history.since(last, round);
+        let mut state = before.ok_or_else(|| lost_state(first, round))?.clone();
         let active: Vec<NodeId> = self
             .settings
             .identities
@@ -180,7 +188,7 @@ impl Adversary {
         Ok(answers)
     }
 
-    /// Sits out a round in which absences leave an attack too little to work on. One that has
+    /// Sits out a round in which absences, or who is drawn, leave an attack too little to work on. One that has
     /// too little when nobody is absent can never work, and says so.
     fn unless_starved(
         &self,
@@ -192,6 +200,12 @@ impl Adversary {
         match crafted {
             Err(ProtocolError::Attack { error: AttackError::TooFewKnown { .. }, .. })
                 if known < all =>
+            {
+                Ok(Crafted::Silence)
+            }
+            // A formula may have nothing for those who happen to be drawn.
+            Err(ProtocolError::Attack { error: AttackError::NoShift { .. }, .. })
+                if self.settings.faults.participation.is_some() =>
             {
                 Ok(Crafted::Silence)
             }
@@ -261,8 +275,8 @@ impl Adversary {
             own,
             honest: honest.map(|(_, rows)| rows.view()),
             senders: honest.map_or(&[], |(senders, _)| senders),
-            participants: self.settings.participants,
-            corrupted: self.settings.corrupted,
+            participants: self.settings.faults.participants(self.settings.participants),
+            corrupted: self.settings.faults.count(round, &self.settings.corrupted),
             defence: if knows_rule { Some(&defence) } else { None },
             victim: None,
         };
@@ -355,7 +369,7 @@ mod tests {
             honest: vec![NodeId(2), NodeId(3)],
             faults: Faults { absences, ..Faults::none(1) },
             participants: 4,
-            corrupted: 2,
+            corrupted: vec![NodeId(0), NodeId(1)],
             defence: None,
             seed: 1,
         })

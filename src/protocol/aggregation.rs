@@ -12,6 +12,7 @@ use crate::aggregators::{Aggregator, Context};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 use crate::seed::{Purpose, stream};
+use crate::training::Descent;
 use crate::vector::{Shared, as_slice};
 
 /// How rows become a step.
@@ -23,8 +24,8 @@ pub struct AggregationSettings {
     pub byzantine: usize,
     /// How many rounds there are.
     pub rounds: u32,
-    /// What the aggregate is multiplied with before it is subtracted.
-    pub learning_rate: f32,
+    /// How an aggregate moves the model: with momentum, where it is the server's.
+    pub descent: Descent<f32>,
     /// The run's seed.
     pub seed: u64,
     /// Whose stream the rule draws from: the same node for all who must come to the same bits.
@@ -33,11 +34,13 @@ pub struct AggregationSettings {
     pub head: Range<usize>,
 }
 
-/// What a rule keeps between rounds.
+/// What a rule keeps between rounds, and the momentum over what it makes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Remembered {
     previous: Option<Vec<f32>>,
     memory: Memory,
+    /// The direction of the last step; empty where it is 0 or there is no momentum.
+    velocity: Vec<f32>,
 }
 
 /// A rule at work.
@@ -52,6 +55,8 @@ pub struct Aggregation {
 pub struct Aggregated {
     /// The aggregate.
     pub vector: Shared,
+    /// What the model moves along: the aggregate, or the momentum that it has joined.
+    pub direction: Shared,
     /// Each sender's share in it, where the rule decides per row.
     pub weights: BTreeMap<NodeId, f32>,
 }
@@ -67,9 +72,13 @@ impl Aggregation {
         &self.remembered
     }
 
-    /// Goes on from this aggregate of the round before.
-    pub fn recall(&mut self, previous: Option<&Shared>) {
-        self.remembered.previous = previous.map(|previous| as_slice(previous).to_vec());
+    /// Goes on from this aggregate of the round before, and from this direction, where there is
+    /// momentum.
+    pub fn recall(&mut self, previous: Option<&Shared>, direction: Option<&Shared>) {
+        let values = |vector: &Shared| as_slice(vector).to_vec();
+        self.remembered.previous = previous.map(values);
+        let keeps = self.settings.descent.momentum != 0.0;
+        self.remembered.velocity = direction.filter(|_| keeps).map(values).unwrap_or_default();
     }
 
     /// Takes back what a checkpoint kept.
@@ -107,16 +116,31 @@ impl Aggregation {
             .map_err(|refusal| refusal.to_string())?;
         self.remembered.previous = Some(as_slice(&aggregate.vector).to_vec());
         let weights = aggregate.weights.into_iter().flatten();
+        let vector = Arc::new(aggregate.vector);
         Ok(Aggregated {
             weights: rows.senders.iter().copied().zip(weights).collect(),
-            vector: Arc::new(aggregate.vector),
+            direction: self.direction(&vector),
+            vector,
         })
     }
 
-    /// `model - learning_rate * aggregate`.
-    pub fn moved(&self, model: &Shared, aggregate: &Shared) -> Shared {
-        let rate = self.settings.learning_rate;
-        let steps = as_slice(model).iter().zip(as_slice(aggregate));
+    /// What the model moves along. A round that the rule refuses leaves the momentum as it was.
+    fn direction(&mut self, aggregate: &Shared) -> Shared {
+        let descent = &self.settings.descent;
+        if descent.momentum == 0.0 && descent.dampening == 0.0 {
+            return Arc::clone(aggregate);
+        }
+        let mut direction = as_slice(aggregate).to_vec();
+        // Nothing decays here: the parameters, which are not at hand, are not asked for.
+        debug_assert!(descent.weight_decay == 0.0, "weights decay where gradients are made");
+        descent.direct(as_slice(aggregate), &mut self.remembered.velocity, &mut direction);
+        Arc::new(Array1::from(direction))
+    }
+
+    /// `model - learning_rate * direction`.
+    pub fn moved(&self, model: &Shared, direction: &Shared) -> Shared {
+        let rate = self.settings.descent.learning_rate;
+        let steps = as_slice(model).iter().zip(as_slice(direction));
         Arc::new(steps.map(|(value, step)| value - rate * step).collect::<Array1<f32>>())
     }
 }
@@ -134,7 +158,7 @@ mod tests {
             rule: CATALOG.build_default("mean").unwrap().value,
             byzantine: 0,
             rounds: 1,
-            learning_rate: 0.5,
+            descent: Descent::plain(0.5),
             seed: 1,
             node: NodeId(2),
             head: 0..2,
@@ -154,5 +178,60 @@ mod tests {
         let refusal = aggregation.aggregate(Round(2), &none).unwrap_err();
         assert_eq!(refusal, "mean got no updates");
         assert_eq!(aggregation.remembered().previous, Some(vec![2.0, 1.0]));
+    }
+
+    /// A mean over one row, so that the aggregate is what is sent.
+    fn with_momentum(momentum: f32, dampening: f32) -> Aggregation {
+        Aggregation::new(AggregationSettings {
+            rule: CATALOG.build_default("mean").unwrap().value,
+            byzantine: 0,
+            rounds: 9,
+            descent: Descent { momentum, dampening, ..Descent::plain(0.5) },
+            seed: 1,
+            node: NodeId(1),
+            head: 0..1,
+        })
+    }
+
+    fn one(value: f32) -> Rows {
+        Rows { senders: vec![NodeId(0)], samples: vec![1], updates: array![[value]] }
+    }
+
+    #[test]
+    fn momentum_of_aggregates_by_hand() {
+        // v = 4, w = 10 - 4/2 = 8; v = 4/2 + 2 = 4, w = 6; v = 4/2 - 6 = -4, w = 8.
+        let mut aggregation = with_momentum(0.5, 0.0);
+        let mut model: Shared = Arc::new(array![10.0]);
+        for (round, (sent, direction, after)) in
+            [(4.0, 4.0, 8.0), (2.0, 4.0, 6.0), (-6.0, -4.0, 8.0)].into_iter().enumerate()
+        {
+            let aggregated = aggregation.aggregate(Round(round as u32 + 1), &one(sent)).unwrap();
+            assert_eq!(*aggregated.vector, array![sent], "the aggregate itself has no momentum");
+            assert_eq!(*aggregated.direction, array![direction]);
+            model = aggregation.moved(&model, &aggregated.direction);
+            assert_eq!(*model, array![after]);
+            assert_eq!(aggregation.remembered().previous, Some(vec![sent]));
+        }
+        // Dampened by 1/4: v = 3/4 · 4 = 3, v = 3/2 + 3/4 · 2 = 3.
+        let mut dampened = with_momentum(0.5, 0.25);
+        for (round, sent) in [(1, 4.0), (2, 2.0)] {
+            let aggregated = dampened.aggregate(Round(round), &one(sent)).unwrap();
+            assert_eq!(*aggregated.direction, array![3.0]);
+        }
+    }
+
+    #[test]
+    fn momentum_survives_a_checkpoint_and_a_refused_round() {
+        let mut undisturbed = with_momentum(0.5, 0.0);
+        undisturbed.aggregate(Round(1), &one(4.0)).unwrap();
+        let kept = postcard::to_allocvec(undisturbed.remembered()).unwrap();
+        let mut restored = with_momentum(0.5, 0.0);
+        restored.restore(postcard::from_bytes(&kept).unwrap());
+        restored.aggregate(Round(2), &Rows::of(&BTreeMap::new())).unwrap_err();
+        let next = |aggregation: &mut Aggregation| {
+            aggregation.aggregate(Round(3), &one(1.0)).unwrap().direction
+        };
+        assert_eq!(*next(&mut restored), array![3.0]);
+        assert_eq!(*next(&mut undisturbed), array![3.0]);
     }
 }

@@ -124,7 +124,7 @@ impl Bridge {
         let aggregated = self.aggregation.aggregate(round, &self.collection.rows());
         let (weights, skipped) = match aggregated {
             Ok(aggregated) => {
-                self.model = self.aggregation.moved(&self.model, &aggregated.vector);
+                self.model = self.aggregation.moved(&self.model, &aggregated.direction);
                 (aggregated.weights, None)
             }
             Err(reason) => (BTreeMap::new(), Some(reason)),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 
 use super::admission::admit;
+use super::participation::Participation;
 use super::{Action, Message, Outcome, Reason, Refusal, SenderRecord};
 use crate::node::{NodeId, Roster, Round};
 use crate::vector::{Digest, Shared, as_slice, norm, stack};
@@ -63,6 +64,7 @@ impl Rows {
 #[derive(Debug)]
 enum Answer {
     Shared(Contribution),
+    NotDrawn,
     Absent,
     Refused,
     Lost,
@@ -72,6 +74,7 @@ impl Answer {
     fn outcome(&self) -> Outcome {
         match self {
             Answer::Shared(_) => Outcome::Shared,
+            Answer::NotDrawn => Outcome::NotDrawn,
             Answer::Absent => Outcome::Absent,
             Answer::Refused => Outcome::Refused,
             Answer::Lost => Outcome::Lost,
@@ -83,6 +86,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Collection {
     roster: Roster,
+    participation: Option<Participation>,
     values: usize,
     round: Round,
     answers: BTreeMap<NodeId, Answer>,
@@ -98,6 +102,7 @@ impl Collection {
     pub fn new(roster: Roster, values: usize) -> Self {
         Collection {
             roster,
+            participation: None,
             values,
             round: Round(0),
             answers: BTreeMap::new(),
@@ -108,15 +113,26 @@ impl Collection {
         }
     }
 
-    /// Begins a round: only the lost have answered.
+    /// The same from those alone who are drawn for a round, where not everybody takes part.
+    pub fn from_drawn(self, participation: Option<Participation>) -> Self {
+        Collection { participation, ..self }
+    }
+
+    /// Begins a round: only the lost have answered, and nobody waits for those who are not drawn.
     pub fn open(&mut self, round: Round) {
         let before = std::mem::take(&mut self.answers);
         if !before.is_empty() {
-            let silent = before.iter().filter(|(_, answer)| matches!(answer, Answer::Absent));
-            self.silent = silent.map(|(&node, _)| node).collect();
+            self.silent = nothing_from(&before);
         }
         self.round = round;
         self.answers = self.lost.iter().map(|&node| (node, Answer::Lost)).collect();
+        if let Some(participation) = &self.participation {
+            let drawn = participation.drawn(round);
+            let rests = self.roster.ids().iter().filter(|node| !drawn.contains(node));
+            for &node in rests {
+                self.answers.entry(node).or_insert(Answer::NotDrawn);
+            }
+        }
         self.refusals.clear();
         self.timed_out = false;
     }
@@ -136,6 +152,11 @@ impl Collection {
         &self.roster
     }
 
+    /// Whether `node` is not drawn for `round`.
+    pub fn rests(&self, round: Round, node: NodeId) -> bool {
+        self.participation.is_some_and(|participation| !participation.draws(round, node))
+    }
+
     /// Those who were given up on.
     pub fn lost(&self) -> &BTreeSet<NodeId> {
         &self.lost
@@ -146,7 +167,7 @@ impl Collection {
     /// A worker that has crashed speaks when it is spoken to. Others wait for models only, so
     /// these are asked in the new round, lest everybody waits for them.
     pub fn silent(&self) -> BTreeSet<NodeId> {
-        self.silent.difference(&self.lost).copied().collect()
+        self.silent.iter().filter(|node| !self.answers.contains_key(node)).copied().collect()
     }
 
     /// Asks those who had nothing in the round before, in the name of `node`.
@@ -168,8 +189,7 @@ impl Collection {
 
     /// Those to be asked again after the round that is complete: what a checkpoint keeps.
     pub fn absent(&self) -> BTreeSet<NodeId> {
-        let absent = self.answers.iter().filter(|(_, answer)| matches!(answer, Answer::Absent));
-        absent.map(|(&node, _)| node).collect()
+        nothing_from(&self.answers)
     }
 
     /// Takes up what an earlier process has learnt of the roster.
@@ -190,8 +210,12 @@ impl Collection {
         if message.round() != self.round {
             return Err(Reason::OtherRound { got: message.round() });
         }
-        if self.answers.contains_key(&from) {
-            return Err(Reason::Twice);
+        match (self.answers.get(&from), &message) {
+            (None, _) => {}
+            // Who is not asked may say that it has nothing.
+            (Some(Answer::NotDrawn), Message::Absent { .. }) => return Ok(()),
+            (Some(Answer::NotDrawn), _) => return Err(Reason::NotDrawn),
+            (Some(_), _) => return Err(Reason::Twice),
         }
         match message {
             Message::Absent { .. } => {
@@ -247,6 +271,11 @@ impl Collection {
     pub fn awaited(&self) -> Vec<NodeId> {
         let silent = self.roster.ids().iter().filter(|node| !self.answers.contains_key(node));
         silent.copied().collect()
+    }
+
+    /// The first who was never given up on, drawn or not.
+    pub fn anybody(&self) -> Option<NodeId> {
+        self.roster.ids().iter().find(|node| !self.lost.contains(node)).copied()
     }
 
     /// Whether somebody was given up on in this round.
@@ -306,6 +335,12 @@ impl Collection {
     }
 }
 
+/// Those of whom nothing came that they were asked for, or could have been.
+fn nothing_from(answers: &BTreeMap<NodeId, Answer>) -> BTreeSet<NodeId> {
+    let nothing = |answer: &Answer| matches!(answer, Answer::Absent | Answer::NotDrawn);
+    answers.iter().filter(|(_, answer)| nothing(answer)).map(|(&node, _)| node).collect()
+}
+
 /// The word of whoever serves workers: the round's model, or that there is none.
 pub fn model_or_nothing(round: Round, model: Option<&Shared>) -> Message {
     match model {
@@ -343,6 +378,34 @@ mod tests {
         assert_eq!(rows.senders, [NodeId(0), NodeId(2)]);
         assert_eq!(rows.updates, array![[1.0, 2.0], [3.0, 4.0]]);
         assert_eq!(rows.samples, [5, 5]);
+    }
+
+    #[test]
+    fn who_is_not_drawn_is_neither_awaited_nor_heard() {
+        let participation = Participation { seed: 1, workers: 5, count: 2 };
+        let collection = Collection::new(Roster::of_workers(5), 2);
+        let mut collection = collection.from_drawn(Some(participation));
+        for round in 1..=6 {
+            collection.open(Round(round));
+            let drawn: Vec<NodeId> = participation.drawn(Round(round)).into_iter().collect();
+            assert_eq!(collection.awaited(), drawn);
+            for node in (0..5).map(NodeId).filter(|node| !drawn.contains(node)) {
+                let shared = collection.take(node, share(round, &[1.0, 2.0]));
+                assert_eq!(shared, Err(Reason::NotDrawn));
+                let absent = Message::Absent { round: Round(round) };
+                assert_eq!(collection.take(node, absent), Ok(()));
+                // What replicas agree on cannot make it take part either.
+                collection.replace(node, None);
+            }
+            for &node in &drawn {
+                collection.take(node, share(round, &[1.0, 2.0])).unwrap();
+            }
+            assert!(collection.is_complete());
+            assert_eq!(collection.rows().senders, drawn);
+            let outcomes = collection.records(&BTreeMap::new());
+            let rest = outcomes.iter().filter(|sender| sender.outcome == Outcome::NotDrawn);
+            assert_eq!(rest.count(), 3);
+        }
     }
 
     #[test]

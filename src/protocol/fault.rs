@@ -1,5 +1,5 @@
-//! Planned faults: who is absent, cut off or flooded in which round, drawn from the seed before
-//! anybody trains.
+//! Planned faults: who is absent, cut off or flooded in which round, and who is not drawn for it,
+//! all from the seed before anybody trains.
 //!
 //! Every fault ends in one of three things. A node is absent, and says so; an edge between peers
 //! is missing from a round's [`meetings`](super::meetings); or a word to a flooded node is lost,
@@ -15,6 +15,7 @@ use rand::RngExt;
 
 use self::cut::Cut;
 use self::flood::Flood;
+use super::participation::Participation;
 use crate::node::{NodeId, Round};
 use crate::seed::{Purpose, stream};
 
@@ -29,19 +30,45 @@ pub struct Faults {
     pub cut: Option<Arc<Cut>>,
     /// The flood that keeps the server's question from one worker, where a server asks.
     pub unasked: Option<Flood>,
+    /// Who takes part in a round, where not everybody does.
+    pub participation: Option<Participation>,
 }
 
 impl Faults {
     /// A run in which nothing goes wrong.
     pub fn none(seed: u64) -> Self {
-        Faults { seed, absences: 0.0, cut: None, unasked: None }
+        Faults { seed, absences: 0.0, cut: None, unasked: None, participation: None }
     }
 
     /// Whether `node` is to be absent in `round`. Every runtime draws the same answer.
     pub fn absent(&self, round: Round, node: NodeId) -> bool {
-        self.draws_absence(round, node)
+        !self.takes_part(round, node)
+            || self.draws_absence(round, node)
             || self.cut_off(round, node)
             || self.unasked.as_ref().is_some_and(|flood| flood.unasked(round, node))
+    }
+
+    /// Whether `node` is one of those whom the servers work with in `round`.
+    pub fn takes_part(&self, round: Round, node: NodeId) -> bool {
+        self.participation.is_none_or(|participation| participation.draws(round, node))
+    }
+
+    /// The last round before `round` in which one of `nodes` took part, or round 0.
+    pub fn last_part(&self, round: Round, nodes: &[NodeId]) -> Round {
+        match &self.participation {
+            Some(participation) => participation.last_before(round, nodes),
+            None => round.previous(),
+        }
+    }
+
+    /// How many take part in a round, of so many.
+    pub fn participants(&self, all: usize) -> usize {
+        self.participation.map_or(all, |participation| participation.count as usize)
+    }
+
+    /// How many of these take part in `round`.
+    pub fn count(&self, round: Round, nodes: &[NodeId]) -> usize {
+        nodes.iter().filter(|node| self.takes_part(round, **node)).count()
     }
 
     /// Whether `node` hears nothing from its servers in `round`.

@@ -137,7 +137,11 @@ impl Follower {
     fn train(&mut self, round: Round) -> (Own, Message) {
         let Trainer { node, shard, .. } = &self.settings.trainer;
         if self.settings.faults.absent(round, *node) {
-            return (Own { outcome: Outcome::Absent, loss: None }, Message::Absent { round });
+            let outcome = match self.settings.faults.takes_part(round, *node) {
+                true => Outcome::Absent,
+                false => Outcome::NotDrawn,
+            };
+            return (Own { outcome, loss: None }, Message::Absent { round });
         }
         let samples = shard.len() as u64;
         let (update, after) = self.settings.trainer.train(round, &self.model, &self.worker);

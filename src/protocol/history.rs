@@ -23,13 +23,20 @@ impl<S: Clone> History<S> {
 
     /// The state that `round` starts from, if it is remembered.
     pub fn before(&self, round: Round) -> Option<&S> {
-        if round == Round(1) {
+        self.since(round.previous(), round)
+    }
+
+    /// The state that `round` starts from, where the machine had nothing to do after `last`.
+    ///
+    /// A checkpoint of a whole run dates all states from its own round, which may be later.
+    pub fn since(&self, last: Round, round: Round) -> Option<&S> {
+        if last == Round(0) && round > last {
             return Some(&self.initial);
         }
         [Some(&self.newest), self.older.as_ref()]
             .into_iter()
             .flatten()
-            .find(|(finished, _)| finished.next() == round)
+            .find(|(finished, _)| (last..round).contains(finished))
             .map(|(_, state)| state)
     }
 
@@ -63,6 +70,25 @@ mod tests {
         history.push(Round(2), "two again");
         assert_eq!(history.before(Round(2)), Some(&"one"));
         assert_eq!(history.newest(), (Round(2), &"two again"));
+    }
+
+    #[test]
+    fn rounds_without_the_machine_change_nothing() {
+        let mut history = History::new("start");
+        assert_eq!(history.since(Round(0), Round(3)), Some(&"start"));
+        history.push(Round(3), "three");
+        assert_eq!(history.since(Round(3), Round(7)), Some(&"three"));
+        history.push(Round(7), "seven");
+        assert_eq!(history.since(Round(3), Round(7)), Some(&"three"), "asked once more");
+        assert_eq!(history.since(Round(7), Round(9)), Some(&"seven"));
+        assert_eq!(history.since(Round(8), Round(9)), None, "a state is lost");
+        // As a checkpoint of round 8 gives it back.
+        let mut restored = History::new("start");
+        restored.push(Round(8), "seven");
+        assert_eq!(restored.since(Round(7), Round(9)), Some(&"seven"));
+        let mut never = History::new("start");
+        never.push(Round(8), "start");
+        assert_eq!(never.since(Round(0), Round(9)), Some(&"start"));
     }
 
     #[test]

@@ -70,7 +70,9 @@ pub struct Member {
     settings: MemberSettings,
     closed: Round,
     model: Shared,
+    /// The aggregate that led to the model, and what the model moved along.
     previous: Option<Shared>,
+    direction: Option<Shared>,
     chain: Chain,
     worker: WorkerState,
     open: Option<Open>,
@@ -91,6 +93,7 @@ impl Member {
             closed: Round(0),
             model: Arc::clone(&settings.initial),
             previous: None,
+            direction: None,
             chain,
             worker: WorkerState::default(),
             open: None,
@@ -210,6 +213,7 @@ impl Member {
             chain: self.chain.clone(),
             model: Arc::clone(&self.model),
             previous: self.previous.clone(),
+            direction: self.direction.clone(),
             aggregation: self.settings.aggregation.clone(),
         };
         Sitting::new(seat, self.settings.roster.clone(), ground, &self.lost)

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::lies::Scene;
+use super::fault::Faults;
 use super::meetings::Meetings;
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
 use crate::aggregators::Aggregator;
@@ -36,10 +37,12 @@ pub struct MeshAdversarySettings {
     pub equivocates: bool,
     /// The honest identities, whom the omniscient waits to hear, ascending.
     pub honest: Vec<NodeId>,
-    /// How many identities take part in all.
+    /// How many identities there are in all.
     pub participants: usize,
-    /// How many of them are corrupted, by this and other adversaries.
-    pub corrupted: usize,
+    /// Those that are corrupted, by this and other adversaries.
+    pub corrupted: Vec<NodeId>,
+    /// The planned absences, and who takes part in which round.
+    pub faults: Faults,
     /// Who meets whom, where the identities are peers; they send models then, and updates
     /// elsewhere.
     pub meetings: Option<Arc<dyn Meetings>>,

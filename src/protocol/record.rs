@@ -76,6 +76,8 @@ pub struct SenderRecord {
 pub enum Outcome {
     /// Its update was a row.
     Shared,
+    /// It was not drawn for the round.
+    NotDrawn,
     /// It said that it has nothing, by plan or by choice.
     Absent,
     /// Its update was not admitted.
@@ -89,6 +91,7 @@ impl Outcome {
     pub fn name(self) -> &'static str {
         match self {
             Outcome::Shared => "shared",
+            Outcome::NotDrawn => "not_drawn",
             Outcome::Absent => "absent",
             Outcome::Refused => "refused",
             Outcome::Lost => "lost",

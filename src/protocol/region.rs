@@ -171,6 +171,7 @@ impl Region {
         let open = self.open.as_mut().expect("a round is open");
         let own = aggregated.map(|aggregated| {
             open.weights = aggregated.weights;
+            open.direction = Some(aggregated.direction);
             summed_up(aggregated.vector, &self.collection.contributions())
         });
         let message = match &own {
@@ -204,7 +205,8 @@ impl Region {
             (Verdict::Believed(model), _) => (Some(model), None),
             (Verdict::Nothing(reason), _) => (None, Some(reason)),
             (Verdict::Unbelieved(reason), Ok(own)) => {
-                let alone = self.aggregation.moved(&self.model, &own.update);
+                let direction = open.direction.as_ref().unwrap_or(&own.update);
+                let alone = self.aggregation.moved(&self.model, direction);
                 (Some(alone), Some(format!("no bridge was believed: {reason}")))
             }
             (Verdict::Unbelieved(_), Err(refusal)) => (None, Some(refusal.clone())),

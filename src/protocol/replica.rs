@@ -18,6 +18,7 @@ use super::agreement::Accept;
 use super::collection::{Collection, model_or_nothing};
 use super::early::Early;
 use super::follower::refused;
+use super::participation::Participation;
 use super::server::restored_model;
 use super::{
     Action, Event, Machine, MachineState, Message, Outcome, ProtocolError, Reason, RoundRecord,
@@ -41,6 +42,8 @@ pub struct ReplicaSettings {
     pub contract: Option<usize>,
     /// How rows become a step; the same for all replicas.
     pub aggregation: AggregationSettings,
+    /// Whom the replicas work with in a round, if not with everybody.
+    pub participation: Option<Participation>,
     /// The model before the first round.
     pub initial: Shared,
 }
@@ -75,7 +78,8 @@ impl Replica {
             closed: Round(0),
             model: Arc::clone(&settings.initial),
             aggregation: Aggregation::new(settings.aggregation.clone()),
-            collection: Collection::new(settings.workers.clone(), settings.initial.len()),
+            collection: Collection::new(settings.workers.clone(), settings.initial.len())
+                .from_drawn(settings.participation),
             early: Early::default(),
             lost: BTreeSet::new(),
             open: None,
@@ -129,6 +133,10 @@ impl Replica {
             return refuse(Reason::Lost);
         }
         let round = message.round();
+        if is_worker && !shares && self.collection.rests(round, from) {
+            // Nobody waits for that word, so it may come when its round is over.
+            return (Ok(()), Vec::new());
+        }
         let current = self.open.as_ref().map_or(self.closed, |open| open.round);
         if round > current {
             let rounds = self.settings.aggregation.rounds;
@@ -179,7 +187,7 @@ impl Replica {
             None => self.aggregation.aggregate(open.round, &self.collection.rows()),
         };
         let step = aggregated.as_ref().ok().map(|aggregated| {
-            let moved = self.aggregation.moved(&self.model, &aggregated.vector);
+            let moved = self.aggregation.moved(&self.model, &aggregated.direction);
             let digest = Digest::of(as_slice(&moved));
             (moved, digest)
         });

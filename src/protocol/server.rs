@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::aggregation::{Aggregation, AggregationSettings, Remembered};
 use super::collection::Collection;
+use super::participation::Participation;
 use super::worker::Trainer;
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError, Reason, RoundRecord};
 use crate::aggregators::Aggregator;
 use crate::node::{NodeId, Roster, Round};
-use crate::training::WorkerState;
+use crate::training::{Descent, WorkerState};
 use crate::vector::{Digest, Shared, as_slice};
 
 /// What a server is told before the first round.
@@ -29,8 +30,8 @@ pub struct ServerSettings {
     pub byzantine: usize,
     /// How many rounds there are.
     pub rounds: u32,
-    /// What the aggregate is multiplied with before it is subtracted.
-    pub learning_rate: f32,
+    /// How an aggregate moves the model.
+    pub descent: Descent<f32>,
     /// The run's seed.
     pub seed: u64,
     /// Where the model's last layer stands.
@@ -39,6 +40,8 @@ pub struct ServerSettings {
     pub initial: Shared,
     /// What the server trains on itself, where the rule trusts that.
     pub trusted: Option<Trainer>,
+    /// Whom it works with in a round, if not with everybody.
+    pub participation: Option<Participation>,
 }
 
 /// The server's machine.
@@ -75,12 +78,12 @@ impl Server {
                 rule: settings.rule,
                 byzantine: settings.byzantine,
                 rounds,
-                learning_rate: settings.learning_rate,
+                descent: settings.descent,
                 seed: settings.seed,
                 node,
                 head: settings.head,
             }),
-            collection: Collection::new(roster, initial.len()),
+            collection: Collection::new(roster, initial.len()).from_drawn(settings.participation),
             model: initial,
             trusted: settings.trusted,
             training: WorkerState::default(),
@@ -94,10 +97,14 @@ impl Server {
         if round.0 > self.rounds {
             return vec![Action::Finish];
         }
-        let lost = self.collection.lost();
-        let asked = self.collection.roster().ids().iter().filter(|node| !lost.contains(node));
+        let mut asked = self.collection.awaited();
+        if asked.is_empty() {
+            // All who are drawn are gone. Anybody else says that it has nothing, and that is that.
+            asked.extend(self.collection.anybody());
+        }
         asked
-            .map(|&to| Action::Send {
+            .into_iter()
+            .map(|to| Action::Send {
                 from: self.node,
                 to,
                 message: Message::Train { round, model: Arc::clone(&self.model) },
@@ -118,12 +125,12 @@ impl Server {
             Err(reason) => (None, Some(reason)),
         };
         let (weights, aggregate) = match aggregated {
-            Some(aggregated) => (aggregated.weights, Some(aggregated.vector)),
+            Some(aggregated) => {
+                self.model = self.aggregation.moved(&self.model, &aggregated.direction);
+                (aggregated.weights, Some(aggregated.vector))
+            }
             None => (BTreeMap::new(), None),
         };
-        if let Some(aggregate) = &aggregate {
-            self.model = self.aggregation.moved(&self.model, aggregate);
-        }
         self.closed = round;
         let record = RoundRecord {
             node: self.node,
@@ -219,19 +226,32 @@ mod tests {
     use crate::aggregators::CATALOG;
     use crate::protocol::Outcome;
 
-    fn server(workers: usize, rounds: u32) -> Server {
-        Server::new(ServerSettings {
+    fn settings(workers: usize, rounds: u32) -> ServerSettings {
+        ServerSettings {
             node: NodeId(workers as u32),
             roster: Roster::of_workers(workers),
             rule: CATALOG.build_default("mean").unwrap().value,
             byzantine: 0,
             rounds,
-            learning_rate: 0.5,
+            descent: Descent::plain(0.5),
             seed: 1,
             head: 0..2,
             initial: Arc::new(Array1::from(vec![1.0, 1.0])),
             trusted: None,
-        })
+            participation: None,
+        }
+    }
+
+    fn server(workers: usize, rounds: u32) -> Server {
+        Server::new(settings(workers, rounds))
+    }
+
+    fn asked_in(actions: &[Action]) -> Vec<NodeId> {
+        let sent = actions.iter().filter_map(|action| match action {
+            Action::Send { to, message: Message::Train { .. }, .. } => Some(*to),
+            _ => None,
+        });
+        sent.collect()
     }
 
     fn share(from: u32, round: u32, values: &[f32]) -> Event {
@@ -366,5 +386,32 @@ mod tests {
         let two = second.step(share(0, 2, &[0.3, 0.2])).unwrap();
         assert_eq!(record(&one).digest, record(&two).digest);
         assert_eq!(record(&two).round, Round(2));
+    }
+
+    #[test]
+    fn only_those_who_are_drawn_are_asked_and_a_round_without_any_is_skipped() {
+        let participation = Participation { seed: 1, workers: 3, count: 1 };
+        let mut server =
+            Server::new(ServerSettings { participation: Some(participation), ..settings(3, 4) });
+        let drawn = |round: u32| participation.drawn(Round(round)).into_iter().next().unwrap();
+        let actions = server.step(Event::Start).unwrap();
+        assert_eq!(asked_in(&actions), [drawn(1)]);
+        let actions = server.step(share(drawn(1).0, 1, &[2.0, 2.0])).unwrap();
+        assert_eq!(as_slice(&record(&actions).model), [0.0, 0.0]);
+        assert_eq!(record(&actions).count(Outcome::NotDrawn), 2);
+        assert_eq!(asked_in(&actions), [drawn(2)]);
+        let actions = server.step(Event::Lost { node: drawn(2) }).unwrap();
+        assert_eq!(record(&actions).skipped.as_deref(), Some("mean got no updates"));
+        // From then on a round that draws it alone asks another, who has nothing.
+        let mut asked = asked_in(&actions);
+        for round in 3..=4 {
+            let [node] = asked[..] else { panic!("{asked:?}") };
+            assert_ne!(node, drawn(2));
+            let message = Message::Absent { round: Round(round) };
+            let event = Event::Received { from: node, to: NodeId(3), message };
+            let actions = server.step(event).unwrap();
+            assert_eq!(record(&actions).round, Round(round));
+            asked = asked_in(&actions);
+        }
     }
 }

@@ -66,7 +66,10 @@ impl Worker {
 
     fn answer(&mut self, round: Round, model: &Shared) -> Result<Message, ProtocolError> {
         let node = self.trainer.node;
-        let before = self.history.before(round).ok_or_else(|| lost_state(node, round))?;
+        let before = self
+            .history
+            .since(self.faults.last_part(round, &[node]), round)
+            .ok_or_else(|| lost_state(node, round))?;
         if self.faults.absent(round, node) {
             let unchanged = before.clone();
             self.history.push(round, unchanged);

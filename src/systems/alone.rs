@@ -70,6 +70,10 @@ impl System for Alone {
         Takes::Nothing
     }
 
+    fn aggregates(&self) -> bool {
+        false
+    }
+
     fn wire(&self, _occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
         let graph = Graph::from_edges(self.workers, []).expect("no edge can be wrong");
         Ok(Arc::new(Solitude { peers: Peers::always(Arc::new(graph)) }))

@@ -72,6 +72,10 @@ impl System for Central {
         Takes::Rules
     }
 
+    fn draws_workers(&self) -> bool {
+        true
+    }
+
     fn wire(&self, occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
         if occasion.parts_fall {
             // A server that may fall cannot be the one that everybody waits for to ask.
@@ -140,11 +144,12 @@ impl Wiring for One {
             rule: setting.rule(),
             byzantine: setting.byzantine,
             rounds: setting.rounds,
-            learning_rate: setting.learning_rate,
+            descent: setting.descent,
             seed: setting.seed,
             head: setting.head.clone(),
             initial: Arc::clone(&setting.initial),
             trusted: setting.trusted.clone(),
+            participation: setting.faults.participation,
         }))
     }
 }

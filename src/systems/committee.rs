@@ -266,7 +266,7 @@ impl Wiring for Members {
                 rule: setting.rule(),
                 byzantine: setting.byzantine,
                 rounds: setting.rounds,
-                learning_rate: setting.learning_rate,
+                descent: setting.descent,
                 seed: setting.seed,
                 // All members draw from one stream, that of a central server.
                 node: NodeId(workers as u32),

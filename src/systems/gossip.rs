@@ -177,6 +177,10 @@ impl System for Gossip {
         Takes::PeerRules
     }
 
+    fn aggregates(&self) -> bool {
+        false
+    }
+
     fn rewire(
         &self,
         occasion: &Occasion,

@@ -72,6 +72,10 @@ impl System for Oracle {
         Takes::Nothing
     }
 
+    fn draws_workers(&self) -> bool {
+        true
+    }
+
     fn wire(&self, _occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
         Ok(Arc::new(Ideal { one: One { workers: self.workers } }))
     }

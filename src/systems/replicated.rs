@@ -180,6 +180,10 @@ impl System for Replicated {
         Takes::Rules
     }
 
+    fn draws_workers(&self) -> bool {
+        true
+    }
+
     fn wire(&self, _occasion: &Occasion) -> Result<Arc<dyn Wiring>, ConfigError> {
         let f = self.byzantine_replicas;
         let median = self.accept == Choosing::Median;
@@ -263,7 +267,7 @@ impl Replicas {
             rule: setting.rule(),
             byzantine: setting.byzantine,
             rounds: setting.rounds,
-            learning_rate: setting.learning_rate,
+            descent: setting.descent,
             seed: setting.seed,
             node: NodeId(self.workers as u32),
             head: setting.head.clone(),
@@ -337,6 +341,7 @@ impl Wiring for Replicas {
             echo: self.echo,
             contract: self.contract,
             aggregation: self.aggregation(setting),
+            participation: setting.faults.participation,
             initial: Arc::clone(&setting.initial),
         }))
     }

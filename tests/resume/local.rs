@@ -102,3 +102,28 @@ fn round_of(path: &Path) -> u32 {
     let bytes = fs::read(path).unwrap();
     bytes.get(8..12).map_or(u32::MAX, |round| u32::from_le_bytes(round.try_into().unwrap()))
 }
+
+#[test]
+fn the_momentum_of_a_server_is_part_of_its_checkpoint() {
+    let lab = Lab::new(
+        &config(ROUNDS).replace("momentum = 0.9\n", "momentum = 0.9\nmomentum_at = \"server\"\n"),
+    );
+    let running = lab.start("killed", lab.run("out", EVERY_ROUND));
+    lab.only_run("out").wait_for_rounds(50);
+    running.kill();
+    lab.finish("out", EVERY_ROUND);
+    assert_eq!(lab.only_run("out").events_named("resumed").len(), 1);
+    assert_undisturbed(&lab, "out");
+}
+
+#[test]
+fn workers_that_are_not_drawn_are_found_again_as_they_were() {
+    let drawn = "momentum = 0.9\nclients_per_round = 5\n";
+    let lab = Lab::new(&config(ROUNDS).replace("momentum = 0.9\n", drawn));
+    let running = lab.start("killed", lab.run("out", EVERY_ROUND));
+    lab.only_run("out").wait_for_rounds(50);
+    running.kill();
+    lab.finish("out", EVERY_ROUND);
+    assert_eq!(lab.only_run("out").events_named("resumed").len(), 1);
+    assert_undisturbed(&lab, "out");
+}

@@ -35,7 +35,11 @@ fn two_honest_and_a_corrupted(lab: &Lab) -> [u64; 3] {
 /// Kills the processes of `victims`, indices into honest, honest, corrupted, in the middle of a
 /// run, and expects them back and the run undisturbed.
 fn kill_in_the_middle(victims: &[usize]) {
-    let lab = Lab::new(&config(ROUNDS));
+    kill_in_the_middle_of(&config(ROUNDS), victims);
+}
+
+fn kill_in_the_middle_of(config: &str, victims: &[usize]) {
+    let lab = Lab::new(config);
     let running = start(&lab, &[]);
     let run = lab.only_run("out");
     let before = run.wait_for_processes(7);
@@ -51,6 +55,13 @@ fn kill_in_the_middle(victims: &[usize]) {
     }
     assert!(run.events_named("lost").is_empty());
     assert_undisturbed(&lab, "out");
+}
+
+/// Who is killed while it is not drawn, or drawn, or has been drawn before, comes back as it was.
+#[test]
+fn killed_workers_come_back_where_some_are_drawn_for_each_round() {
+    let drawn = "momentum = 0.9\nclients_per_round = 5\n";
+    kill_in_the_middle_of(&config(ROUNDS).replace("momentum = 0.9\n", drawn), &[0, 1, 2]);
 }
 
 #[test]

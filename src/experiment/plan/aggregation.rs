@@ -150,10 +150,20 @@ pub(super) fn tolerable(
         trustworthy(config, wiring, rule).map_err(|error| error.at(place.clone()))?;
     }
     let declared = system.byzantine().unwrap_or(config.aggregation.byzantine);
-    wiring.admits(rule, declared).map_err(|refusal| {
+    let drawn = config.training.clients_per_round.filter(|_| system.draws_workers());
+    let admitted = match (drawn, rule) {
+        (Some(drawn), Defence::Rule(rule)) if system.takes() != Takes::Nothing => {
+            rule.admits(drawn.min(system.workers()), declared)
+        }
+        _ => wiring.admits(rule, declared),
+    };
+    admitted.map_err(|refusal| {
+        let rows = match drawn {
+            Some(drawn) => format!("draw more clients_per_round (now {drawn})"),
+            None => format!("add workers (now {})", system.workers()),
+        };
         ConfigError::new(refusal.to_string()).at(place).help(format!(
-            "lower aggregation.byzantine (now {declared}), add workers (now {}), or take another rule",
-            system.workers()
+            "lower aggregation.byzantine (now {declared}), {rows}, or take another rule"
         ))
     })
 }

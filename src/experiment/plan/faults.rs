@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::turnout::turnout;
 use crate::catalog::ConfigError;
 use crate::experiment::config::{self, Config, Side, Target};
 use crate::node::{NodeId, Round};
@@ -54,7 +55,11 @@ pub(super) fn planned_faults(
     let flood = flood(config, system, wiring, seed)?;
     let slow = slow(config, system, wiring)?;
     let mut planned = PlannedFaults {
-        faults: Faults { absences: config.faults.absences, ..Faults::none(seed) },
+        faults: Faults {
+            absences: config.faults.absences,
+            participation: turnout(config, system, seed)?,
+            ..Faults::none(seed)
+        },
         meetings: None,
         losses: None,
         slow,

@@ -60,7 +60,8 @@ pub(super) fn planned_threat(
             return Err(ConfigError::new(refusal.to_string())
                 .at(place.map_or(0..0, |choice| choice.span.clone())));
         }
-        attack.value.admits(knowledge, workers, corrupted).map_err(|refusal| {
+        let among = config.training.clients_per_round.unwrap_or(workers).min(workers);
+        admitted(&*attack.value, knowledge, among, corrupted, workers).map_err(|refusal| {
             ConfigError::new(refusal.to_string())
                 .at(place.map_or(0..0, |choice| choice.span.clone()))
         })?;
@@ -120,6 +121,24 @@ pub(super) fn planned_threat(
         },
         resolved,
     })
+}
+
+/// Whether an attack can work with so many `corrupted`, or with any number of them that may be
+/// `among` those who are drawn for a round.
+fn admitted(
+    attack: &dyn Attack,
+    knowledge: attacks::Knowledge,
+    among: usize,
+    corrupted: usize,
+    workers: usize,
+) -> Result<(), AttackError> {
+    let usual = (corrupted * among).div_ceil(workers);
+    let admitted = attack.admits(knowledge, among, usual);
+    let works = |liars| attack.admits(knowledge, among, liars).is_ok();
+    if among < workers && (1..=corrupted.min(among)).any(works) {
+        return Ok(());
+    }
+    admitted
 }
 
 /// Names what else a config asks for. What it does not is left out, so that the runs of earlier

@@ -47,6 +47,10 @@ pub struct Summary {
     /// The success of a poison's trigger after the last round, 0 to 1; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attack_success_rate: Option<f64>,
+    /// The share of rounds for which more of the corrupted were drawn than were declared; absent
+    /// where everybody takes part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdrawn: Option<f64>,
     /// The share of rounds, over honest workers, that came to something.
     pub availability: f64,
     /// How long the run takes on the configured network, in seconds.
@@ -101,10 +105,16 @@ impl Summary {
                  parameters were no numbers, and they were absent; lower the learning rate"
             ));
         }
-        (!self.final_loss.is_finite()).then(|| {
-            "the last model has no finite loss: the run diverged; lower the learning rate"
-                .to_owned()
-        })
+        if !self.final_loss.is_finite() {
+            let diverged = "the last model has no finite loss: the run diverged; lower the \
+                            learning rate";
+            return Some(diverged.to_owned());
+        }
+        let overdrawn = self.overdrawn.filter(|share| *share > 0.0)?;
+        Some(format!(
+            "{:.1} % of the rounds drew more corrupted workers than `aggregation.byzantine`",
+            overdrawn * 100.0
+        ))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::vector::{Shared, as_slice};
 struct State {
     model: Vec<f32>,
     previous: Option<Vec<f32>>,
+    direction: Option<Vec<f32>>,
     chain: Chain,
     worker: WorkerState,
     lost: BTreeSet<NodeId>,
@@ -65,6 +66,7 @@ impl Machine for Member {
         let state = State {
             model: values(&self.model),
             previous: self.previous.as_ref().map(values),
+            direction: self.direction.as_ref().map(values),
             chain: self.chain.clone(),
             worker: self.worker.clone(),
             lost: self.lost.clone(),
@@ -76,8 +78,9 @@ impl Machine for Member {
         let decoded: State = state.decode()?;
         let values = self.settings.initial.len();
         self.model = restored_model(decoded.model, values)?;
-        let previous = decoded.previous.map(|previous| restored_model(previous, values));
-        self.previous = previous.transpose()?;
+        let restored = |vector: Vec<f32>| restored_model(vector, values);
+        self.previous = decoded.previous.map(restored).transpose()?;
+        self.direction = decoded.direction.map(restored).transpose()?;
         self.chain = decoded.chain;
         self.worker = decoded.worker;
         self.lost = decoded.lost;

@@ -8,6 +8,7 @@ use super::Member;
 use super::open::Open;
 use super::sitting::Sitting;
 use crate::ledger::file;
+use crate::training::Descent;
 use crate::vector::{Shared, as_slice};
 
 impl Member {
@@ -31,7 +32,9 @@ impl Member {
         let step = open.sitting.as_ref().and_then(Sitting::step).map(|step| &step.model);
         match step.or(open.model.as_ref()) {
             Some(model) => {
-                self.previous = self.direction(model);
+                let direction = self.moved_along(model);
+                self.previous = self.aggregate_of(direction.as_ref());
+                self.direction = direction;
                 self.model = Arc::clone(model);
                 (line, None)
             }
@@ -39,11 +42,27 @@ impl Member {
         }
     }
 
-    /// The aggregate that led to this model, as everybody can tell from the two models.
-    fn direction(&self, after: &Shared) -> Option<Shared> {
-        let rate = self.settings.aggregation.learning_rate;
+    /// What led to this model, as everybody can tell from the two models.
+    fn moved_along(&self, after: &Shared) -> Option<Shared> {
+        let rate = self.settings.aggregation.descent.learning_rate;
         let steps = as_slice(&self.model).iter().zip(as_slice(after));
         let steps = steps.map(|(before, after)| (before - after) / rate);
         (rate != 0.0).then(|| Arc::new(steps.collect::<Array1<f32>>()))
+    }
+
+    /// The aggregate in this direction: what is new in it beside the momentum, which is the
+    /// direction before. Everybody can tell, whoever sat in which round.
+    fn aggregate_of(&self, direction: Option<&Shared>) -> Option<Shared> {
+        let direction = direction?;
+        let Descent { momentum, dampening, .. } = self.settings.aggregation.descent;
+        if momentum == 0.0 && dampening == 0.0 {
+            return Some(Arc::clone(direction));
+        }
+        let fresh = 1.0 - dampening;
+        let before = self.direction.as_ref().map_or(&[][..], |before| as_slice(before));
+        let before = before.iter().copied().chain(std::iter::repeat(0.0));
+        let steps = as_slice(direction).iter().zip(before);
+        let steps = steps.map(|(now, before)| (now - momentum * before) / fresh);
+        (fresh != 0.0).then(|| Arc::new(steps.collect::<Array1<f32>>()))
     }
 }

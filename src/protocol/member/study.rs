@@ -23,6 +23,7 @@ pub(super) struct Ground {
     pub(super) chain: Chain,
     pub(super) model: Shared,
     pub(super) previous: Option<Shared>,
+    pub(super) direction: Option<Shared>,
     pub(super) aggregation: AggregationSettings,
 }
 
@@ -41,9 +42,9 @@ impl Ground {
     /// Runs the rule; every member comes to the same bits, whatever it has judged before.
     fn step(&self, rows: &Contributions) -> Result<Step, String> {
         let mut aggregation = Aggregation::new(self.aggregation.clone());
-        aggregation.recall(self.previous.as_ref());
+        aggregation.recall(self.previous.as_ref(), self.direction.as_ref());
         let aggregated = aggregation.aggregate(self.round, &Rows::of(rows))?;
-        let model = aggregation.moved(&self.model, &aggregated.vector);
+        let model = aggregation.moved(&self.model, &aggregated.direction);
         Ok(Step { aggregate: aggregated.vector, model, weights: aggregated.weights })
     }
 

@@ -55,8 +55,8 @@ impl MeshAdversary {
             own: own.view(),
             honest: honest.as_ref().map(|rows| rows.view()),
             senders: &senders,
-            participants: self.settings.participants,
-            corrupted: self.settings.corrupted,
+            participants: self.settings.faults.participants(self.settings.participants),
+            corrupted: self.settings.faults.count(scene.round, &self.settings.corrupted),
             defence: None,
             victim: None,
         };

@@ -19,6 +19,8 @@ pub(super) struct Open {
     /// What its workers' updates came to, once all are there, or why there is nothing.
     pub(super) own: Option<Result<Contribution, String>>,
     pub(super) weights: BTreeMap<NodeId, f32>,
+    /// What the model moves along if the region goes on by itself.
+    pub(super) direction: Option<Shared>,
     /// The bridges' models; `None` for a bridge that has none.
     words: BTreeMap<NodeId, Option<Shared>>,
     /// What the other regions claim to have shared.
@@ -44,6 +46,7 @@ impl Open {
             round,
             own: None,
             weights: BTreeMap::new(),
+            direction: None,
             words: BTreeMap::new(),
             claims: BTreeMap::new(),
             copies: BTreeMap::new(),
@@ -151,7 +154,7 @@ impl Open {
             Err(reason) => return Verdict::Unbelieved(reason),
         };
         let due =
-            between.aggregate(self.round, &rows).map(|step| between.moved(model, &step.vector));
+            between.aggregate(self.round, &rows).map(|step| between.moved(model, &step.direction));
         match due {
             Ok(due) if self.words.values().flatten().any(|sent| *sent == due) => {
                 Verdict::Believed(due)

@@ -32,11 +32,12 @@ fn replica(node: u32) -> Replica {
             rule: CATALOG.build_default("mean").unwrap().value,
             byzantine: 0,
             rounds: 2,
-            learning_rate: 1.0,
+            descent: crate::training::Descent::plain(1.0),
             seed: 1,
             node: NodeId(2),
             head: 0..1,
         },
+        participation: None,
         initial: Arc::new(Array1::from(vec![0.0])),
     })
 }
