@@ -43,6 +43,8 @@ pub enum Purpose {
     Dropout = 14,
     /// In which order a worker takes its samples in an epoch; the epoch stands for the round.
     Epoch = 15,
+    /// Which training samples are held out to judge by.
+    Validation = 16,
 }
 
 /// The stream of `purpose` for one round and one node.

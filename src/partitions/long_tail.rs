@@ -79,8 +79,10 @@ impl Parameters {
             return Err(ConfigError::new("`then` of a long tail cannot be another long tail")
                 .help("multiply the ratios"));
         }
-        let then = CATALOG.build(&choice).map_err(|error| {
-            ConfigError { message: format!("`then`: {}", error.message), span: None, ..error }
+        let then = CATALOG.build(&choice).map_err(|error| ConfigError {
+            message: format!("`then`: {}", error.message),
+            span: None,
+            ..error
         })?;
         Ok(LongTail { ratio, then: then.value, test: self.test })
     }
