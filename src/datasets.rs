@@ -4,7 +4,9 @@
 //! them over has found the file, and checks it while it is read.
 
 mod digits;
+mod fashion_mnist;
 mod idx;
+mod idx_images;
 mod manifest;
 mod mnist;
 
@@ -16,11 +18,11 @@ use serde::Deserialize;
 
 pub use self::manifest::{Counts, Manifest};
 use crate::catalog::Catalog;
-use crate::dataset::{Samples, Shape, Split};
+use crate::dataset::{Samples, Scale, Shape, Split, Stored};
 
 /// All data sets.
 pub static CATALOG: Catalog<dyn Dataset> =
-    Catalog { kind: "data set", entries: &[&digits::ENTRY, &mnist::ENTRY] };
+    Catalog { kind: "data set", entries: &[&digits::ENTRY, &mnist::ENTRY, &fashion_mnist::ENTRY] };
 
 /// A labelled data set with a training and a test split.
 pub trait Dataset: Debug + Send + Sync {
@@ -41,14 +43,40 @@ pub trait Dataset: Debug + Send + Sync {
     /// All labels of a split, in order.
     fn labels(&self, split: Split, store: &dyn Store) -> Result<Vec<u8>, DataError>;
 
-    /// The samples at `indices`, in that order. Memory is what these need, not the whole split,
-    /// so that a worker holds its own shard only.
+    /// How its values are stored.
+    fn stored(&self) -> Stored {
+        Stored::Bytes
+    }
+
+    /// How its values are scaled unless a config says otherwise.
+    fn scale(&self) -> Scale;
+
+    /// Mean and deviation of its training split, where it was measured.
+    fn measured(&self) -> Option<Scale> {
+        None
+    }
+
+    /// The samples at `indices`, in that order, with values as they are stored. Memory is what
+    /// these need, not the whole split, so that a worker holds its own shard only.
     fn samples(
         &self,
         split: Split,
         indices: &[usize],
         store: &dyn Store,
     ) -> Result<Samples, DataError>;
+
+    /// The same samples, scaled.
+    fn scaled(
+        &self,
+        split: Split,
+        indices: &[usize],
+        scale: &Scale,
+        store: &dyn Store,
+    ) -> Result<Samples, DataError> {
+        let mut samples = self.samples(split, indices, store)?;
+        scale.apply(&mut samples.inputs, self.shape().channels, self.stored());
+        Ok(samples)
+    }
 }
 
 /// Where bytes of files come from: the file system in a run, memory in a test.
@@ -80,7 +108,23 @@ pub struct File {
     pub name: String,
     /// How many bytes it has when unpacked.
     pub bytes: u64,
-    /// The SHA-256 of the unpacked bytes, in hexadecimal.
+    /// The SHA-256 of the unpacked bytes, in hexadecimal; empty where only the packed file's is
+    /// published.
+    #[serde(default)]
+    pub sha256: String,
+    /// The packed file, where its digest is published and that of the unpacked bytes is not. Then
+    /// it is read packed.
+    #[serde(default)]
+    pub packed: Option<Packed>,
+}
+
+/// A file as it is served, packed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packed {
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Their SHA-256, in hexadecimal.
     pub sha256: String,
 }
 
@@ -90,9 +134,18 @@ impl File {
         format!("{}/{}", self.folder, self.name)
     }
 
+    /// The digest that the file is held to: of its unpacked bytes, or of the packed ones.
+    pub fn digest(&self) -> &str {
+        self.packed.as_ref().map_or(&self.sha256, |packed| &packed.sha256)
+    }
+
     /// The error for a file that is in none of the folders `looked`.
     pub fn missing(&self, looked: Vec<String>) -> DataError {
-        DataError::Missing { set: self.folder.clone(), file: self.name.clone(), looked }
+        let file = match self.packed {
+            Some(_) => format!("{}.gz", self.name),
+            None => self.name.clone(),
+        };
+        DataError::Missing { set: self.folder.clone(), file, looked }
     }
 
     /// The error for content that is not what the manifest promises.
@@ -132,8 +185,9 @@ impl File {
 pub enum DataError {
     /// A file is nowhere.
     #[error(
-        "{set}/{file} was not found, neither as it is nor with .gz, in {}: run `byzlab data fetch \
-         {set}`, or name the folder that holds {set}/ with --data-dir or BYZLAB_DATA",
+        "{set}/{file} was not found, {}in {}: run `byzlab data fetch {set}`, or name the folder \
+         that holds {set}/ with --data-dir or BYZLAB_DATA",
+        if file.ends_with(".gz") { "" } else { "neither as it is nor with .gz, " },
         folders(looked)
     )]
     Missing {
@@ -160,6 +214,14 @@ pub enum DataError {
         /// What the system said.
         error: Arc<io::Error>,
     },
+}
+
+/// The error for an index that the split of a set does not have.
+fn beyond(set: &str, index: usize, split: Split, len: usize) -> DataError {
+    DataError::Broken {
+        file: set.to_owned(),
+        message: format!("sample {index} was asked for, and {split:?} has {len}"),
+    }
 }
 
 /// The folders that were searched, for a message.

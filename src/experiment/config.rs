@@ -30,6 +30,7 @@ pub(super) const KEYS: &[&str] = &[
     "seeds",
     "data.set",
     "data.partition",
+    "data.scale",
     "data.holders",
     "data.validation",
     "model",

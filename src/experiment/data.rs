@@ -143,7 +143,7 @@ impl Provider {
     pub fn test(&self, plan: &Plan) -> Result<Arc<Samples>, LoadError> {
         let whole = Recent::get(&self.tests, plan.data_key(), || {
             let all: Vec<usize> = (0..plan.dataset.value.len(Split::Test)).collect();
-            let samples = plan.dataset.value.samples(Split::Test, &all, &*self.store)?;
+            let samples = self.read(plan, Split::Test, &all)?;
             Ok::<_, LoadError>(Arc::new(samples))
         })?;
         let classes = plan.dataset.value.shape().classes;
@@ -207,7 +207,7 @@ impl Provider {
         let mut rng = stream(plan.seed, Purpose::Partition, Round(0), server);
         let (_, given) = divided(plan);
         let drawn = drawn(&given, plan.trusted, &mut rng);
-        Ok(Arc::new(plan.dataset.value.samples(Split::Train, &drawn, &*self.store)?))
+        Ok(Arc::new(self.read(plan, Split::Train, &drawn)?))
     }
 
     fn read_shard(&self, plan: &Plan, node: NodeId) -> Result<Arc<Samples>, LoadError> {
@@ -218,15 +218,20 @@ impl Provider {
     /// The training samples at `indices`.
     fn training(&self, plan: &Plan, indices: &[usize]) -> Result<Samples, LoadError> {
         Ok(match self.reach {
-            Reach::OwnShards => plan.dataset.value.samples(Split::Train, indices, &*self.store)?,
+            Reach::OwnShards => self.read(plan, Split::Train, indices)?,
             Reach::Everything => self.whole(plan)?.select(indices),
         })
+    }
+
+    /// The samples at `indices`, scaled as the plan says.
+    fn read(&self, plan: &Plan, split: Split, indices: &[usize]) -> Result<Samples, DataError> {
+        plan.dataset.value.scaled(split, indices, &plan.scale, &*self.store)
     }
 
     fn whole(&self, plan: &Plan) -> Result<Arc<Samples>, LoadError> {
         Recent::get(&self.whole, plan.data_key(), || {
             let all: Vec<usize> = (0..plan.dataset.value.len(Split::Train)).collect();
-            Ok(Arc::new(plan.dataset.value.samples(Split::Train, &all, &*self.store)?))
+            Ok(Arc::new(self.read(plan, Split::Train, &all)?))
         })
     }
 }
@@ -307,7 +312,8 @@ mod tests {
         let both: BTreeSet<usize> = held_out.iter().chain(&given).copied().collect();
         assert_eq!(both.len(), 100);
         // The samples are those of the set, whoever reads them.
-        let expected = plan.dataset.value.samples(Split::Train, &held_out, &NoFiles).unwrap();
+        let expected =
+            plan.dataset.value.scaled(Split::Train, &held_out, &plan.scale, &NoFiles).unwrap();
         for reach in [Reach::OwnShards, Reach::Everything] {
             let found = provider(reach).held_out(&plan).unwrap();
             assert_eq!(*found.validation.unwrap(), expected);
@@ -365,6 +371,28 @@ mod tests {
         let cut = judged("test = true");
         let of = |class: u8| cut.iter().filter(|label| **label == class).count();
         assert_eq!((0..10).map(of).collect::<Vec<_>>(), [5, 2, 1, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_plan_says_how_values_are_scaled() {
+        let usual = plan("", 1).unwrap();
+        let resolved = |plan: &Plan| plan.resolved["data"]["scale"].to_string();
+        assert_eq!(resolved(&usual), r#"{"standard":{"deviation":[0.5],"mean":[0.135]}}"#);
+        let same = "scale = { standard = { mean = [0.135], deviation = [0.5] } }";
+        assert_eq!(plan(same, 1).unwrap().run_id(), usual.run_id());
+        let raw = plan("scale = 'none'", 1).unwrap();
+        assert_ne!(raw.run_id(), usual.run_id());
+        let largest = |plan: &Plan| {
+            let test = provider(Reach::Everything).test(plan).unwrap();
+            test.inputs.fold(0.0f32, |largest, &value| largest.max(value))
+        };
+        assert_eq!(largest(&raw), 255.0);
+        assert_eq!(largest(&plan("scale = 'unit'", 1).unwrap()), 1.0);
+        assert_eq!(largest(&usual), (1.0 - 0.135) / 0.5);
+        assert_eq!(
+            plan("scale = 'measured'", 1).unwrap_err(),
+            "data.scale of digits: `measured` needs a data set that is measured"
+        );
     }
 
     #[test]

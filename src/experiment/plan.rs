@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::aggregation::{aggregation, tolerable};
-use self::data::{enough_samples, fit, resolved_data, suitable};
+use self::data::{enough_samples, fit, resolved_data, scale, suitable};
 use self::evaluation::{measurable, resolved_evaluation};
 use self::exposure::exposed;
 pub use self::faults::SlowNodes;
@@ -25,6 +25,7 @@ use self::threat::planned_threat;
 use super::config::{self, Config, Network};
 use crate::RESULTS_VERSION;
 use crate::catalog::{Choice, ConfigError, Member};
+use crate::dataset::Scale;
 use crate::datasets::{self, Dataset};
 use crate::downfalls::Conduct;
 use crate::models::{self, Model};
@@ -54,6 +55,8 @@ pub struct Plan {
     pub labels: Labels,
     /// The data set.
     pub dataset: Member<dyn Dataset>,
+    /// How its values are scaled.
+    pub scale: Scale,
     /// How it is split among workers.
     pub partition: Member<dyn Partition>,
     /// Whom it is split among.
@@ -112,6 +115,7 @@ impl Plan {
     pub fn check(config: &Config, seed: u64) -> Result<Plan, Vec<ConfigError>> {
         let mut problems = Problems::default();
         let dataset = problems.keep(datasets::CATALOG.build(&config.data.set));
+        let scale = dataset.as_ref().and_then(|dataset| problems.keep(scale(config, dataset)));
         let partition = problems.keep(partitions::CATALOG.build(&config.data.partition));
         let architecture = problems.keep(models::CATALOG.build(&config.model));
         let system = problems.keep(systems::CATALOG.build(&config.system));
@@ -162,6 +166,7 @@ impl Plan {
         problems.end()?;
         let missing = "a part that was not built left a problem behind";
         let (dataset, partition) = (dataset.expect(missing), partition.expect(missing));
+        let scale = scale.expect(missing);
         let (system, aggregation) = (system.expect(missing), aggregation.expect(missing));
         let (threat, faults) = (threat.expect(missing), faults.expect(missing));
         let training = settings(&config.training);
@@ -177,7 +182,7 @@ impl Plan {
             "name": config.name,
             "question": config.question,
             "seeds": [seed],
-            "data": resolved_data(&config.data, &dataset, &partition),
+            "data": resolved_data(&config.data, &dataset, &partition, &scale),
             "model": architecture.expect(missing).resolved(),
             "training": resolved_training(&config.training, &training),
             "system": system.resolved(),
@@ -194,6 +199,7 @@ impl Plan {
             resolved: without_nulls(resolved),
             labels,
             dataset,
+            scale,
             partition,
             holders: config.data.holders,
             validation: config.data.validation,
@@ -222,6 +228,7 @@ impl Plan {
         if let Value::Object(table) = &mut identity {
             table.remove("name");
             table.remove("question");
+            table.insert("data".to_owned(), self.data_identity());
             table.insert("results_version".to_owned(), json!(RESULTS_VERSION));
         }
         Digest::of_bytes(identity.to_string().as_bytes()).to_string()[..16].to_owned()

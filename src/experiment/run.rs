@@ -308,13 +308,14 @@ pub fn manifest(plan: &Plan, runtime: &str, threads: usize) -> Value {
         "runtime": runtime,
         "threads": threads,
         "data": plan.dataset.resolved(),
+        "scale": plan.scale,
         "data_files": plan
             .dataset
             .value
             .files(crate::dataset::Split::Train)
             .iter()
             .chain(&plan.dataset.value.files(crate::dataset::Split::Test))
-            .map(|file| json!({ "name": file.name, "sha256": file.sha256 }))
+            .map(|file| json!({ "name": file.name, "sha256": file.digest() }))
             .collect::<Vec<Value>>(),
         "finished_unix_seconds": runtime::unix_seconds(),
     })

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{iid, later};
 use crate::catalog::Choice;
+use crate::dataset::Scale;
 use crate::experiment::schema;
 
 /// The samples.
@@ -19,6 +20,10 @@ pub struct Data {
     #[serde(default = "iid", deserialize_with = "later")]
     #[schemars(schema_with = "schema::partition")]
     pub partition: Choice,
+    /// What is done to the values before a model reads them. Default: what is usual for the data
+    /// set; the plan records it.
+    #[serde(default)]
+    pub scale: Option<Scale>,
     /// Whom the partition splits the training samples among. Default: `everybody`.
     #[serde(default)]
     pub holders: Holders,

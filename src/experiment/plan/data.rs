@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Plan;
 use crate::catalog::{ConfigError, Member};
-use crate::dataset::Split;
+use crate::dataset::{Scale, Split};
 use crate::datasets::Dataset;
 use crate::experiment::config::{Config, Data, Holders};
 use crate::models::{Architecture, Model};
@@ -23,6 +23,20 @@ pub(super) fn fit(
 ) -> Result<Arc<dyn Model>, ConfigError> {
     let model = architecture.value.model(dataset.value.shape());
     model.map_err(|error| error.at(config.model.span.clone()))
+}
+
+/// What is done to the values: what the config says, or what is usual for the data set.
+pub(super) fn scale(config: &Config, dataset: &Member<dyn Dataset>) -> Result<Scale, ConfigError> {
+    let asked = config.data.scale.clone().unwrap_or_else(|| dataset.value.scale());
+    let scale = match asked {
+        Scale::Measured => dataset.value.measured().unwrap_or(Scale::Measured),
+        given => given,
+    };
+    match scale.fault(dataset.value.shape().channels, dataset.value.stored()) {
+        None => Ok(scale),
+        Some(fault) => Err(ConfigError::new(format!("data.scale of {}: {fault}", dataset.name))
+            .at(config.span("data.scale").unwrap_or_default())),
+    }
 }
 
 /// Whether the poison can be used on such data.
@@ -86,10 +100,12 @@ pub(super) fn resolved_data(
     data: &Data,
     dataset: &Member<dyn Dataset>,
     partition: &Member<dyn Partition>,
+    scale: &Scale,
 ) -> Value {
     json!({
         "set": dataset.resolved(),
         "partition": partition.resolved(),
+        "scale": scale,
         "holders": (data.holders != Holders::Everybody).then_some(data.holders),
         "validation": (data.validation > 0.0).then_some(data.validation),
     })
@@ -109,15 +125,27 @@ impl Plan {
         roster.ids().iter().copied().filter(holds).collect()
     }
 
-    /// Names the data set with its parameters.
+    /// What the run's identity says of the data. How values are scaled unless somebody asks for
+    /// something else belongs to the data set.
+    pub(super) fn data_identity(&self) -> Value {
+        let mut identity = self.resolved["data"].clone();
+        if let Value::Object(data) = &mut identity
+            && self.scale == self.dataset.value.scale()
+        {
+            data.remove("scale");
+        }
+        identity
+    }
+
+    /// Names the data set with its parameters and how it is scaled.
     pub(in crate::experiment) fn data_key(&self) -> String {
-        self.dataset.resolved().to_string()
+        format!("{} {}", self.dataset.resolved(), json!(self.scale))
     }
 
     /// Names the split: it depends on nothing but data, partition, what is held out, who holds the
     /// pieces, workers and seed.
     pub(in crate::experiment) fn split_key(&self) -> String {
-        let (data, partition) = (self.dataset.resolved(), self.partition.resolved());
+        let (data, partition) = (self.data_key(), self.partition.resolved());
         let (workers, seed) = (self.system.value.workers(), self.seed);
         let strangers = match self.holders {
             Holders::Everybody => Vec::new(),
