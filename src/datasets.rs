@@ -3,26 +3,33 @@
 //! Members decode bytes that they are handed and never look for a file themselves; who hands
 //! them over has found the file, and checks it while it is read.
 
+mod csv;
 mod digits;
 mod fashion_mnist;
 mod idx;
 mod idx_images;
 mod manifest;
 mod mnist;
+mod npz;
+mod survey;
+mod zip;
 
 use std::fmt::Debug;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 pub use self::manifest::{Counts, Manifest};
-use crate::catalog::Catalog;
+pub use self::survey::Survey;
+use crate::catalog::{Catalog, ConfigError, Parameters};
 use crate::dataset::{Samples, Scale, Shape, Split, Stored};
 
 /// All data sets.
-pub static CATALOG: Catalog<dyn Dataset> =
-    Catalog { kind: "data set", entries: &[&digits::ENTRY, &mnist::ENTRY, &fashion_mnist::ENTRY] };
+pub static CATALOG: Catalog<dyn Dataset> = Catalog {
+    kind: "data set",
+    entries: &[&digits::ENTRY, &mnist::ENTRY, &fashion_mnist::ENTRY, &npz::ENTRY, &csv::ENTRY],
+};
 
 /// A labelled data set with a training and a test split.
 pub trait Dataset: Debug + Send + Sync {
@@ -79,11 +86,49 @@ pub trait Dataset: Debug + Send + Sync {
     }
 }
 
+/// The sets that are read from files which their parameter `path` names. Their files are surveyed
+/// when the experiment is read.
+pub const FROM_PATHS: [&str; 2] = ["npz", "csv"];
+
+/// Finds out what the files of a set hold that its parameters name.
+///
+/// # Panics
+/// If the set is none of [`FROM_PATHS`].
+pub fn survey(set: &str, parameters: Parameters, store: &dyn Store) -> Result<Survey, SurveyError> {
+    match set {
+        "npz" => npz::survey(parameters, store),
+        "csv" => csv::survey(parameters, store),
+        other => unreachable!("{other} has no files that a user names"),
+    }
+}
+
+/// Why files could not be surveyed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SurveyError {
+    /// They could not be read, or are not what they should be.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The parameters are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// Bytes that can be read from any place on.
+pub trait Source: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Source for T {}
+
 /// Where bytes of files come from: the file system in a run, memory in a test.
 pub trait Store: Send + Sync {
     /// The unpacked bytes of `file`. The reader fails at the end if they are not the bytes that
     /// the manifest promises, so read to the end before trusting them.
     fn open(&self, file: &File) -> Result<Box<dyn Read>, DataError>;
+
+    /// The bytes of a file that a user named.
+    fn given(&self, path: &str) -> Result<Box<dyn Source>, DataError> {
+        let error = Arc::new(io::Error::from(io::ErrorKind::NotFound));
+        Err(DataError::Io { file: path.to_owned(), error })
+    }
 }
 
 /// A store without files, for data sets that need none.
@@ -230,5 +275,62 @@ fn folders(looked: &[String]) -> String {
         "any folder (there is none to search)".into()
     } else {
         looked.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::catalog::Choice;
+
+    /// Files that a user named, in memory.
+    #[derive(Default)]
+    pub(super) struct Memory(pub(super) BTreeMap<String, Vec<u8>>);
+
+    impl Memory {
+        pub(super) fn of(path: &str, bytes: impl Into<Vec<u8>>) -> Self {
+            Memory(BTreeMap::from([(path.to_owned(), bytes.into())]))
+        }
+    }
+
+    impl Store for Memory {
+        fn open(&self, file: &File) -> Result<Box<dyn Read>, DataError> {
+            NoFiles.open(file)
+        }
+
+        fn given(&self, path: &str) -> Result<Box<dyn Source>, DataError> {
+            match self.0.get(path) {
+                Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
+                None => NoFiles.given(path),
+            }
+        }
+    }
+
+    /// A set with these parameters, surveyed, or what it is refused with.
+    pub(super) fn surveyed(
+        set: &str,
+        parameters: &str,
+        store: &dyn Store,
+    ) -> Result<(Survey, Arc<dyn Dataset>), String> {
+        let found = survey(set, Parameters::from_toml(parameters).unwrap(), store)
+            .map_err(|error| error.to_string())?;
+        let written = format!("{parameters}\n[survey]\n{}", toml::to_string(&found).unwrap());
+        let member = CATALOG.build(&Choice::with(set, &written).unwrap()).unwrap();
+        Ok((found, member.value))
+    }
+
+    #[test]
+    fn sets_from_files_need_an_experiment() {
+        for set in FROM_PATHS {
+            let parameters = "path = 'a'\nlabel = 'b'";
+            let parameters = if set == "csv" { parameters } else { "path = 'a'" };
+            let error = CATALOG.build(&Choice::with(set, parameters).unwrap()).unwrap_err();
+            assert_eq!(error.message, "`path` = \"a\" was not read");
+            let missing = CATALOG.build_default(set).unwrap_err();
+            assert_eq!(missing.message, "missing field `path`");
+        }
     }
 }

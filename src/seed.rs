@@ -45,6 +45,8 @@ pub enum Purpose {
     Epoch = 15,
     /// Which training samples are held out to judge by.
     Validation = 16,
+    /// Which samples judge, of a data set that does not say.
+    Split = 17,
 }
 
 /// The stream of `purpose` for one round and one node.

@@ -16,7 +16,7 @@ use etcetera::BaseStrategy;
 use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::datasets::{DataError, File, Store};
+use crate::datasets::{DataError, File, Source, Store};
 
 /// The variable that names a folder of data sets.
 pub const VARIABLE: &str = "BYZLAB_DATA";
@@ -82,6 +82,22 @@ impl Store for DataFolders {
             error: Arc::new(error),
         })?;
         Ok(Box::new(BufReader::with_capacity(BUFFER, reader)))
+    }
+
+    fn given(&self, path: &str) -> Result<Box<dyn Source>, DataError> {
+        given(path)
+    }
+}
+
+/// A file that a user named. Folders and what is no plain file are refused.
+fn given(path: &str) -> Result<Box<dyn Source>, DataError> {
+    let opened = fs::File::open(path).and_then(|file| match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("is no file")),
+    });
+    match opened {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(DataError::Io { file: path.to_owned(), error: Arc::new(error) }),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::catalog::{ConfigError, Member};
 use crate::dataset::{Scale, Split};
 use crate::datasets::Dataset;
 use crate::experiment::config::{Config, Data, Holders};
+use crate::experiment::surveys::PATHS;
 use crate::models::{Architecture, Model};
 use crate::node::NodeId;
 use crate::partitions::Partition;
@@ -126,13 +127,19 @@ impl Plan {
     }
 
     /// What the run's identity says of the data. How values are scaled unless somebody asks for
-    /// something else belongs to the data set.
+    /// something else belongs to the data set, and files are known by what they hold and not by
+    /// where they lie.
     pub(super) fn data_identity(&self) -> Value {
         let mut identity = self.resolved["data"].clone();
         if let Value::Object(data) = &mut identity
             && self.scale == self.dataset.value.scale()
         {
             data.remove("scale");
+        }
+        if let Some(Value::Object(set)) = identity["set"].get_mut(self.dataset.name)
+            && set.contains_key("survey")
+        {
+            set.retain(|name, _| !PATHS.contains(&name.as_str()));
         }
         identity
     }
