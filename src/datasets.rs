@@ -6,11 +6,13 @@
 mod csv;
 mod digits;
 mod fashion_mnist;
+mod folder;
 mod idx;
 mod idx_images;
 mod manifest;
 mod mnist;
 mod npz;
+mod picture;
 mod survey;
 mod zip;
 
@@ -28,7 +30,14 @@ use crate::dataset::{Samples, Scale, Shape, Split, Stored};
 /// All data sets.
 pub static CATALOG: Catalog<dyn Dataset> = Catalog {
     kind: "data set",
-    entries: &[&digits::ENTRY, &mnist::ENTRY, &fashion_mnist::ENTRY, &npz::ENTRY, &csv::ENTRY],
+    entries: &[
+        &digits::ENTRY,
+        &mnist::ENTRY,
+        &fashion_mnist::ENTRY,
+        &npz::ENTRY,
+        &csv::ENTRY,
+        &folder::ENTRY,
+    ],
 };
 
 /// A labelled data set with a training and a test split.
@@ -88,7 +97,7 @@ pub trait Dataset: Debug + Send + Sync {
 
 /// The sets that are read from files which their parameter `path` names. Their files are surveyed
 /// when the experiment is read.
-pub const FROM_PATHS: [&str; 2] = ["npz", "csv"];
+pub const FROM_PATHS: [&str; 3] = ["npz", "csv", "folder"];
 
 /// Finds out what the files of a set hold that its parameters name.
 ///
@@ -98,6 +107,7 @@ pub fn survey(set: &str, parameters: Parameters, store: &dyn Store) -> Result<Su
     match set {
         "npz" => npz::survey(parameters, store),
         "csv" => csv::survey(parameters, store),
+        "folder" => folder::survey(parameters, store),
         other => unreachable!("{other} has no files that a user names"),
     }
 }
@@ -126,9 +136,22 @@ pub trait Store: Send + Sync {
 
     /// The bytes of a file that a user named.
     fn given(&self, path: &str) -> Result<Box<dyn Source>, DataError> {
-        let error = Arc::new(io::Error::from(io::ErrorKind::NotFound));
-        Err(DataError::Io { file: path.to_owned(), error })
+        Err(not_found(path))
     }
+
+    /// What is in a folder that a user named, by name, without what is hidden.
+    fn list(&self, path: &str) -> Result<Vec<Listed>, DataError> {
+        Err(not_found(path))
+    }
+}
+
+/// What a folder holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its name in the folder.
+    pub name: String,
+    /// Whether it is a folder itself.
+    pub is_folder: bool,
 }
 
 /// A store without files, for data sets that need none.
@@ -261,6 +284,11 @@ pub enum DataError {
     },
 }
 
+fn not_found(path: &str) -> DataError {
+    let error = Arc::new(io::Error::from(io::ErrorKind::NotFound));
+    DataError::Io { file: path.to_owned(), error }
+}
+
 /// The error for an index that the split of a set does not have.
 fn beyond(set: &str, index: usize, split: Split, len: usize) -> DataError {
     DataError::Broken {
@@ -306,6 +334,18 @@ mod tests {
                 Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
                 None => NoFiles.given(path),
             }
+        }
+
+        fn list(&self, path: &str) -> Result<Vec<Listed>, DataError> {
+            let inside =
+                |file: &String| file.strip_prefix(path)?.strip_prefix('/').map(str::to_owned);
+            let listed = |rest: String| match rest.split_once('/') {
+                Some((name, _)) => Listed { name: name.to_owned(), is_folder: true },
+                None => Listed { name: rest, is_folder: false },
+            };
+            let mut found: Vec<Listed> = self.0.keys().filter_map(inside).map(listed).collect();
+            found.dedup();
+            if found.is_empty() { Err(not_found(path)) } else { Ok(found) }
         }
     }
 

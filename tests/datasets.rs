@@ -9,5 +9,7 @@
 mod support;
 
 mod datasets {
+    mod images;
+    mod own_files;
     mod validation;
 }

@@ -21,15 +21,13 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use ndarray::Array2;
-use rand::seq::index;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::survey::{Moments, Survey, broken, digest, made};
+use super::survey::{CHANGED, Moments, Survey, broken, check_share, digest, judges, made};
 use super::{DataError, Dataset, File, Store, SurveyError, beyond};
 use crate::catalog::{ConfigError, Entry, Parameters};
 use crate::dataset::{Samples, Scale, Shape, Split, Stored};
-use crate::seed::{Purpose, run_stream};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Dataset> = Entry {
@@ -109,10 +107,7 @@ impl Csv {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        if !(self.test > 0.0 && self.test < 1.0) {
-            let message = format!("`test` = {} must be above 0 and below 1", self.test);
-            return Err(ConfigError::new(message));
-        }
+        check_share(self.test)?;
         if !self.delimiter.is_ascii() || "\"\n\r".contains(self.delimiter) {
             let message = format!("`delimiter` = {:?} can stand in no table", self.delimiter);
             return Err(ConfigError::new(message));
@@ -126,17 +121,6 @@ impl Csv {
             (Some(path), Split::Test) => path,
             _ => &self.path,
         }
-    }
-
-    /// Whether each of so many rows is there to judge by, where both splits are one file.
-    fn judges(&self, rows: usize) -> Vec<bool> {
-        let count = (self.test * rows as f64).round() as usize;
-        let mut judges = vec![false; rows];
-        let mut rng = run_stream(self.seed, Purpose::Split);
-        for row in index::sample(&mut rng, rows, count.min(rows)) {
-            judges[row] = true;
-        }
-        judges
     }
 
     /// Hands over every row of a file in turn: the class's name, and the values. Returns the names
@@ -279,17 +263,17 @@ pub(super) fn survey(parameters: Parameters, store: &dyn Store) -> Result<Survey
         .into());
     }
     let apart = csv.test_path.is_some();
-    let judges = if apart { vec![false; rows] } else { csv.judges(rows) };
+    let drawn = if apart { vec![false; rows] } else { judges(csv.test, csv.seed, rows) };
     let mut per_class = vec![0; names.len()];
     let mut moments = Moments::of(columns.len());
     csv.each(path, store, &mut |row, label, values| {
-        if !judges[row] {
+        if !drawn[row] {
             per_class[usize::from(class(path, &names, row, label)?)] += 1;
             moments.add(values);
         }
         Ok(())
     })?;
-    let mut test = judges.iter().filter(|judges| **judges).count();
+    let mut test = drawn.iter().filter(|judges| **judges).count();
     let mut files = vec![path.clone()];
     if let Some(other) = &csv.test_path {
         let found = csv.each(other, store, &mut |row, label, _| {
@@ -354,13 +338,13 @@ impl Table {
     ) -> Result<(), DataError> {
         let path = self.csv.file(split);
         let rows = self.survey.train + self.survey.test;
-        let judges = match self.csv.test_path {
+        let drawn = match self.csv.test_path {
             Some(_) => Vec::new(),
-            None => self.csv.judges(rows),
+            None => judges(self.csv.test, self.csv.seed, rows),
         };
         let mut index = 0;
         self.csv.each(path, store, &mut |row, label, values| {
-            if judges.is_empty() || judges.get(row) == Some(&(split == Split::Test)) {
+            if drawn.is_empty() || drawn.get(row) == Some(&(split == Split::Test)) {
                 if values.len() != self.survey.channels {
                     return Err(broken(path, CHANGED));
                 }
@@ -372,9 +356,6 @@ impl Table {
         if index == self.len(split) { Ok(()) } else { Err(broken(path, CHANGED)) }
     }
 }
-
-/// What is wrong with a file that has become another.
-const CHANGED: &str = "is not what it was when the experiment was read";
 
 impl Dataset for Table {
     fn shape(&self) -> Shape {

@@ -21,7 +21,7 @@ use ndarray::Array2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::survey::{Moments, Survey, broken, digest, made};
+use super::survey::{CHANGED, Moments, Survey, broken, digest, made};
 use super::zip::{self, Unpacked};
 use super::{DataError, Dataset, File, Source, Store, SurveyError, beyond};
 use crate::catalog::{ConfigError, Entry, Parameters};
@@ -172,7 +172,7 @@ impl Dataset for Surveyed {
     fn labels(&self, split: Split, store: &dyn Store) -> Result<Vec<u8>, DataError> {
         let labels = read_labels(&self.path, &mut *store.given(&self.path)?, split)?;
         if labels.len() != self.len(split) {
-            return Err(broken(&self.path, "is not what it was when the experiment was read"));
+            return Err(broken(&self.path, CHANGED));
         }
         check_classes(&self.path, &labels, self.survey.classes)?;
         Ok(labels)
@@ -194,7 +194,7 @@ impl Dataset for Surveyed {
         let images = Images::open(&self.path, &mut *file, split, self.channels)?;
         let Shape { height, width, channels, .. } = self.shape();
         if images.shape != (height, width, channels) || images.count != len as u64 {
-            return Err(broken(&self.path, "is not what it was when the experiment was read"));
+            return Err(broken(&self.path, CHANGED));
         }
         let mut wanted: Vec<(usize, usize)> = indices.iter().copied().zip(0..).collect();
         wanted.sort_unstable();

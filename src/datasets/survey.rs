@@ -6,12 +6,14 @@
 
 use std::io;
 
+use rand::seq::index;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, Store};
 use crate::catalog::ConfigError;
 use crate::dataset::{Scale, Shape, Split, Stored};
+use crate::seed::{Purpose, run_stream};
 
 /// The most bytes of one file.
 const BYTES_MAX: u64 = 16 << 30;
@@ -196,6 +198,29 @@ pub(super) fn digest<'a>(
         hasher.update(&length.to_le_bytes());
     }
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// What is wrong with a file that has become another since.
+pub(super) const CHANGED: &str = "is not what it was when the experiment was read";
+
+/// Refuses a share of samples to judge by that leaves one split without any.
+pub(super) fn check_share(test: f64) -> Result<(), ConfigError> {
+    if test > 0.0 && test < 1.0 {
+        return Ok(());
+    }
+    Err(ConfigError::new(format!("`test` = {test} must be above 0 and below 1")))
+}
+
+/// Whether each of so many samples is there to judge by: a share of them, drawn from the set's own
+/// seed.
+pub(super) fn judges(share: f64, seed: u64, samples: usize) -> Vec<bool> {
+    let count = (share * samples as f64).round() as usize;
+    let mut judges = vec![false; samples];
+    let mut rng = run_stream(seed, Purpose::Split);
+    for sample in index::sample(&mut rng, samples, count.min(samples)) {
+        judges[sample] = true;
+    }
+    judges
 }
 
 /// The error for a file of the user's.

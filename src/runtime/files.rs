@@ -16,7 +16,7 @@ use etcetera::BaseStrategy;
 use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::datasets::{DataError, File, Source, Store};
+use crate::datasets::{DataError, File, Listed, Source, Store};
 
 /// The variable that names a folder of data sets.
 pub const VARIABLE: &str = "BYZLAB_DATA";
@@ -87,6 +87,33 @@ impl Store for DataFolders {
     fn given(&self, path: &str) -> Result<Box<dyn Source>, DataError> {
         given(path)
     }
+
+    fn list(&self, path: &str) -> Result<Vec<Listed>, DataError> {
+        list(path).map_err(|error| DataError::Io { file: path.to_owned(), error: Arc::new(error) })
+    }
+}
+
+/// The most entries of a folder that are listed.
+const LISTED_MAX: usize = 10_000_000;
+
+/// What is in a folder, by name. Hidden entries are passed over.
+fn list(path: &str) -> io::Result<Vec<Listed>> {
+    let mut listed = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            return Err(io::Error::other(format!("{:?} is no text", entry.file_name())));
+        };
+        if !name.starts_with('.') {
+            // What a link leads to counts, and not the link.
+            listed.push(Listed { name, is_folder: entry.path().is_dir() });
+        }
+        if listed.len() > LISTED_MAX {
+            return Err(io::Error::other(format!("holds more than {LISTED_MAX} entries")));
+        }
+    }
+    listed.sort();
+    Ok(listed)
 }
 
 /// A file that a user named. Folders and what is no plain file are refused.
