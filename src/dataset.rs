@@ -1,7 +1,11 @@
 //! Data as the catalogs pass it around: shapes, splits, samples and batches.
 
+mod scale;
+
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
+
+pub use self::scale::{Scale, Stored};
 
 /// What every sample of a data set looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +39,8 @@ pub enum Split {
 /// Samples in memory: a node's shard, or the test set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
-    /// One sample per row, normalised, shape `[n, features]`.
+    /// One sample per row, shape `[n, features]`; pixels row by row, and the channels of a pixel
+    /// side by side.
     pub inputs: Array2<f32>,
     /// One class per row.
     pub labels: Vec<u8>,

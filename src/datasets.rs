@@ -3,24 +3,42 @@
 //! Members decode bytes that they are handed and never look for a file themselves; who hands
 //! them over has found the file, and checks it while it is read.
 
+mod csv;
 mod digits;
+mod fashion_mnist;
+mod folder;
 mod idx;
+mod idx_images;
 mod manifest;
 mod mnist;
+mod npz;
+mod picture;
+mod survey;
+mod zip;
 
 use std::fmt::Debug;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 pub use self::manifest::{Counts, Manifest};
-use crate::catalog::Catalog;
-use crate::dataset::{Samples, Shape, Split};
+pub use self::survey::Survey;
+use crate::catalog::{Catalog, ConfigError, Parameters};
+use crate::dataset::{Samples, Scale, Shape, Split, Stored};
 
 /// All data sets.
-pub static CATALOG: Catalog<dyn Dataset> =
-    Catalog { kind: "data set", entries: &[&digits::ENTRY, &mnist::ENTRY] };
+pub static CATALOG: Catalog<dyn Dataset> = Catalog {
+    kind: "data set",
+    entries: &[
+        &digits::ENTRY,
+        &mnist::ENTRY,
+        &fashion_mnist::ENTRY,
+        &npz::ENTRY,
+        &csv::ENTRY,
+        &folder::ENTRY,
+    ],
+};
 
 /// A labelled data set with a training and a test split.
 pub trait Dataset: Debug + Send + Sync {
@@ -41,21 +59,99 @@ pub trait Dataset: Debug + Send + Sync {
     /// All labels of a split, in order.
     fn labels(&self, split: Split, store: &dyn Store) -> Result<Vec<u8>, DataError>;
 
-    /// The samples at `indices`, in that order. Memory is what these need, not the whole split,
-    /// so that a worker holds its own shard only.
+    /// How its values are stored.
+    fn stored(&self) -> Stored {
+        Stored::Bytes
+    }
+
+    /// How its values are scaled unless a config says otherwise.
+    fn scale(&self) -> Scale;
+
+    /// Mean and deviation of its training split, where it was measured.
+    fn measured(&self) -> Option<Scale> {
+        None
+    }
+
+    /// The samples at `indices`, in that order, with values as they are stored. Memory is what
+    /// these need, not the whole split, so that a worker holds its own shard only.
     fn samples(
         &self,
         split: Split,
         indices: &[usize],
         store: &dyn Store,
     ) -> Result<Samples, DataError>;
+
+    /// The same samples, scaled.
+    fn scaled(
+        &self,
+        split: Split,
+        indices: &[usize],
+        scale: &Scale,
+        store: &dyn Store,
+    ) -> Result<Samples, DataError> {
+        let mut samples = self.samples(split, indices, store)?;
+        scale.apply(&mut samples.inputs, self.shape().channels, self.stored());
+        Ok(samples)
+    }
 }
+
+/// The sets that are read from files which their parameter `path` names. Their files are surveyed
+/// when the experiment is read.
+pub const FROM_PATHS: [&str; 3] = ["npz", "csv", "folder"];
+
+/// Finds out what the files of a set hold that its parameters name.
+///
+/// # Panics
+/// If the set is none of [`FROM_PATHS`].
+pub fn survey(set: &str, parameters: Parameters, store: &dyn Store) -> Result<Survey, SurveyError> {
+    match set {
+        "npz" => npz::survey(parameters, store),
+        "csv" => csv::survey(parameters, store),
+        "folder" => folder::survey(parameters, store),
+        other => unreachable!("{other} has no files that a user names"),
+    }
+}
+
+/// Why files could not be surveyed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SurveyError {
+    /// They could not be read, or are not what they should be.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The parameters are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// Bytes that can be read from any place on.
+pub trait Source: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Source for T {}
 
 /// Where bytes of files come from: the file system in a run, memory in a test.
 pub trait Store: Send + Sync {
     /// The unpacked bytes of `file`. The reader fails at the end if they are not the bytes that
     /// the manifest promises, so read to the end before trusting them.
     fn open(&self, file: &File) -> Result<Box<dyn Read>, DataError>;
+
+    /// The bytes of a file that a user named.
+    fn given(&self, path: &str) -> Result<Box<dyn Source>, DataError> {
+        Err(not_found(path))
+    }
+
+    /// What is in a folder that a user named, by name, without what is hidden.
+    fn list(&self, path: &str) -> Result<Vec<Listed>, DataError> {
+        Err(not_found(path))
+    }
+}
+
+/// What a folder holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its name in the folder.
+    pub name: String,
+    /// Whether it is a folder itself.
+    pub is_folder: bool,
 }
 
 /// A store without files, for data sets that need none.
@@ -80,7 +176,23 @@ pub struct File {
     pub name: String,
     /// How many bytes it has when unpacked.
     pub bytes: u64,
-    /// The SHA-256 of the unpacked bytes, in hexadecimal.
+    /// The SHA-256 of the unpacked bytes, in hexadecimal; empty where only the packed file's is
+    /// published.
+    #[serde(default)]
+    pub sha256: String,
+    /// The packed file, where its digest is published and that of the unpacked bytes is not. Then
+    /// it is read packed.
+    #[serde(default)]
+    pub packed: Option<Packed>,
+}
+
+/// A file as it is served, packed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packed {
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Their SHA-256, in hexadecimal.
     pub sha256: String,
 }
 
@@ -90,9 +202,18 @@ impl File {
         format!("{}/{}", self.folder, self.name)
     }
 
+    /// The digest that the file is held to: of its unpacked bytes, or of the packed ones.
+    pub fn digest(&self) -> &str {
+        self.packed.as_ref().map_or(&self.sha256, |packed| &packed.sha256)
+    }
+
     /// The error for a file that is in none of the folders `looked`.
     pub fn missing(&self, looked: Vec<String>) -> DataError {
-        DataError::Missing { set: self.folder.clone(), file: self.name.clone(), looked }
+        let file = match self.packed {
+            Some(_) => format!("{}.gz", self.name),
+            None => self.name.clone(),
+        };
+        DataError::Missing { set: self.folder.clone(), file, looked }
     }
 
     /// The error for content that is not what the manifest promises.
@@ -132,8 +253,9 @@ impl File {
 pub enum DataError {
     /// A file is nowhere.
     #[error(
-        "{set}/{file} was not found, neither as it is nor with .gz, in {}: run `byzlab data fetch \
-         {set}`, or name the folder that holds {set}/ with --data-dir or BYZLAB_DATA",
+        "{set}/{file} was not found, {}in {}: run `byzlab data fetch {set}`, or name the folder \
+         that holds {set}/ with --data-dir or BYZLAB_DATA",
+        if file.ends_with(".gz") { "" } else { "neither as it is nor with .gz, " },
         folders(looked)
     )]
     Missing {
@@ -162,11 +284,93 @@ pub enum DataError {
     },
 }
 
+fn not_found(path: &str) -> DataError {
+    let error = Arc::new(io::Error::from(io::ErrorKind::NotFound));
+    DataError::Io { file: path.to_owned(), error }
+}
+
+/// The error for an index that the split of a set does not have.
+fn beyond(set: &str, index: usize, split: Split, len: usize) -> DataError {
+    DataError::Broken {
+        file: set.to_owned(),
+        message: format!("sample {index} was asked for, and {split:?} has {len}"),
+    }
+}
+
 /// The folders that were searched, for a message.
 fn folders(looked: &[String]) -> String {
     if looked.is_empty() {
         "any folder (there is none to search)".into()
     } else {
         looked.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::catalog::Choice;
+
+    /// Files that a user named, in memory.
+    #[derive(Default)]
+    pub(super) struct Memory(pub(super) BTreeMap<String, Vec<u8>>);
+
+    impl Memory {
+        pub(super) fn of(path: &str, bytes: impl Into<Vec<u8>>) -> Self {
+            Memory(BTreeMap::from([(path.to_owned(), bytes.into())]))
+        }
+    }
+
+    impl Store for Memory {
+        fn open(&self, file: &File) -> Result<Box<dyn Read>, DataError> {
+            NoFiles.open(file)
+        }
+
+        fn given(&self, path: &str) -> Result<Box<dyn Source>, DataError> {
+            match self.0.get(path) {
+                Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
+                None => NoFiles.given(path),
+            }
+        }
+
+        fn list(&self, path: &str) -> Result<Vec<Listed>, DataError> {
+            let inside =
+                |file: &String| file.strip_prefix(path)?.strip_prefix('/').map(str::to_owned);
+            let listed = |rest: String| match rest.split_once('/') {
+                Some((name, _)) => Listed { name: name.to_owned(), is_folder: true },
+                None => Listed { name: rest, is_folder: false },
+            };
+            let mut found: Vec<Listed> = self.0.keys().filter_map(inside).map(listed).collect();
+            found.dedup();
+            if found.is_empty() { Err(not_found(path)) } else { Ok(found) }
+        }
+    }
+
+    /// A set with these parameters, surveyed, or what it is refused with.
+    pub(super) fn surveyed(
+        set: &str,
+        parameters: &str,
+        store: &dyn Store,
+    ) -> Result<(Survey, Arc<dyn Dataset>), String> {
+        let found = survey(set, Parameters::from_toml(parameters).unwrap(), store)
+            .map_err(|error| error.to_string())?;
+        let written = format!("{parameters}\n[survey]\n{}", toml::to_string(&found).unwrap());
+        let member = CATALOG.build(&Choice::with(set, &written).unwrap()).unwrap();
+        Ok((found, member.value))
+    }
+
+    #[test]
+    fn sets_from_files_need_an_experiment() {
+        for set in FROM_PATHS {
+            let parameters = "path = 'a'\nlabel = 'b'";
+            let parameters = if set == "csv" { parameters } else { "path = 'a'" };
+            let error = CATALOG.build(&Choice::with(set, parameters).unwrap()).unwrap_err();
+            assert_eq!(error.message, "`path` = \"a\" was not read");
+            let missing = CATALOG.build_default(set).unwrap_err();
+            assert_eq!(missing.message, "missing field `path`");
+        }
     }
 }

@@ -19,5 +19,6 @@ pub mod run;
 pub mod schema;
 pub mod source;
 pub mod store;
+mod surveys;
 pub mod sweep;
 pub mod trial;

@@ -79,6 +79,7 @@ pub mod graph;
 pub mod kernels;
 pub mod memory;
 pub mod node;
+pub mod npy;
 pub mod seed;
 pub mod vector;
 

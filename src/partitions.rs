@@ -4,6 +4,8 @@ mod class_groups;
 mod dirichlet;
 mod gamma_similarity;
 mod iid;
+mod label_sorted;
+mod long_tail;
 mod shards;
 
 use std::fmt::Debug;
@@ -21,7 +23,9 @@ pub static CATALOG: Catalog<dyn Partition> = Catalog {
         &gamma_similarity::ENTRY,
         &dirichlet::ENTRY,
         &shards::ENTRY,
+        &label_sorted::ENTRY,
         &class_groups::ENTRY,
+        &long_tail::ENTRY,
     ],
 };
 
@@ -29,7 +33,8 @@ pub static CATALOG: Catalog<dyn Partition> = Catalog {
 pub trait Partition: Debug + Send + Sync {
     /// For each of `nodes` nodes, the indices of its samples into `labels`, ascending.
     ///
-    /// Every sample is given to one node, and every node gets at least one.
+    /// No sample is given to two nodes, and every node gets at least one. All samples are given
+    /// out, unless it is what the partition is for that some are held by nobody.
     fn split(
         &self,
         labels: &[u8],
@@ -37,6 +42,11 @@ pub trait Partition: Debug + Send + Sync {
         nodes: usize,
         rng: &mut dyn Rng,
     ) -> Result<Vec<Vec<usize>>, PartitionError>;
+
+    /// Which samples of the test set, of these labels, judge; `None`: all of them.
+    fn judges_by(&self, _labels: &[u8], _classes: usize) -> Option<Vec<usize>> {
+        None
+    }
 }
 
 /// Why a data set cannot be split as asked.
@@ -180,6 +190,12 @@ mod tests {
         counts
     }
 
+    /// How many of these are left when every class keeps half of what the one before keeps.
+    fn tail(labels: &[u8]) -> usize {
+        let all: Vec<usize> = (0..labels.len()).collect();
+        counts(&all, labels, 5).iter().zip(0..).map(|(count, class)| count >> class).sum()
+    }
+
     #[test]
     fn pieces_differ_by_at_most_one() {
         let pieces: Vec<Range<usize>> = (0..4).map(|index| piece(10, 4, index)).collect();
@@ -209,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_sample_goes_to_one_node_and_no_node_is_empty(
+        fn no_sample_goes_to_two_nodes_and_no_node_is_empty(
             labels in prop::collection::vec(0u8..5, 1..200),
             nodes in 1usize..30,
             gamma in 0.0f64..=1.0,
@@ -240,7 +256,8 @@ mod tests {
                         continue;
                     }
                     let needed = nodes * if entry.name == "shards" { per_node } else { 1 };
-                    prop_assert!(labels.len() < needed, "{}", entry.name);
+                    let there = if entry.name == "long_tail" { tail(&labels) } else { labels.len() };
+                    prop_assert!(there < needed, "{}", entry.name);
                     continue;
                 };
                 prop_assert_eq!(given.len(), nodes);
@@ -250,7 +267,12 @@ mod tests {
                 }
                 let mut all: Vec<usize> = given.iter().flatten().copied().collect();
                 all.sort_unstable();
-                prop_assert_eq!(all, (0..labels.len()).collect::<Vec<_>>(), "{}", entry.name);
+                if entry.name == "long_tail" {
+                    prop_assert!(all.is_sorted_by(|a, b| a < b), "{:?}", all);
+                    prop_assert_eq!(all.len(), tail(&labels));
+                } else {
+                    prop_assert_eq!(all, (0..labels.len()).collect::<Vec<_>>(), "{}", entry.name);
+                }
                 prop_assert_eq!(split(seed).unwrap(), given, "{}", entry.name);
             }
         }

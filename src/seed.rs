@@ -43,8 +43,12 @@ pub enum Purpose {
     Dropout = 14,
     /// In which order a worker takes its samples in an epoch; the epoch stands for the round.
     Epoch = 15,
+    /// Which training samples are held out to judge by.
+    Validation = 16,
+    /// Which samples judge, of a data set that does not say.
+    Split = 17,
     /// Which workers take part in a round.
-    Participation = 17,
+    Participation = 18,
 }
 
 /// The stream of `purpose` for one round and one node.

@@ -28,6 +28,7 @@ mod data {
             name: name.into(),
             bytes: bytes.len() as u64,
             sha256: sha256.concat(),
+            packed: None,
         }
     }
 

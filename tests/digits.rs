@@ -15,7 +15,7 @@ static DIGITS: LazyLock<[Samples; 2]> = LazyLock::new(|| {
     let digits = datasets::CATALOG.build_default("digits").expect("defaults are valid").value;
     [Split::Train, Split::Test].map(|split| {
         let all: Vec<usize> = (0..digits.len(split)).collect();
-        digits.samples(split, &all, &NoFiles).expect("the indices are in range")
+        digits.scaled(split, &all, &digits.scale(), &NoFiles).expect("the indices are in range")
     })
 });
 

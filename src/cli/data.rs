@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::list::wrap;
 use crate::catalog::ConfigError;
 use crate::dataset::Split;
-use crate::datasets::{CATALOG, DataError, Dataset, File, Manifest};
+use crate::datasets::{CATALOG, DataError, Dataset, FROM_PATHS, File, Manifest};
 use crate::runtime::fetch::{Fetcher, Progress, addresses};
 use crate::runtime::files::DataFolders;
 
@@ -99,6 +99,8 @@ impl List {
             let lines = wrap(&format!("Licence of {name}: {licence}."), 80);
             writeln!(output, "\n{}", lines.join("\n"))?;
         }
+        let own = FROM_PATHS.join(", ");
+        writeln!(output, "\nFrom files of your own, which an experiment names by `path`: {own}.")?;
         Ok(())
     }
 }
@@ -187,8 +189,10 @@ fn named_sets(names: &[String]) -> Result<Vec<Set>, ConfigError> {
     names.iter().map(|name| set(name)).collect()
 }
 
+/// All sets that are what they are without an experiment that names their files.
 fn every_set() -> Result<Vec<Set>, ConfigError> {
-    CATALOG.entries.iter().map(|entry| set(entry.name)).collect()
+    let names = CATALOG.entries.iter().map(|entry| entry.name);
+    names.filter(|name| !FROM_PATHS.contains(name)).map(set).collect()
 }
 
 /// One row of `data list`.

@@ -35,14 +35,14 @@ mod strokes;
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayViewMut1};
+use ndarray::Array2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use self::draws::Draws;
-use super::{DataError, Dataset, File, Store};
+use super::{DataError, Dataset, File, Store, beyond};
 use crate::catalog::{ConfigError, Entry};
-use crate::dataset::{Samples, Shape, Split};
+use crate::dataset::{Samples, Scale, Shape, Split};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Dataset> = Entry {
@@ -66,9 +66,9 @@ const CLASSES: usize = 10;
 /// Fewest and most samples of a split.
 const SAMPLES: std::ops::RangeInclusive<usize> = CLASSES..=1_000_000;
 /// Mean of all pixels, which go from 0 to 1.
-const MEAN: f32 = 0.135;
+const MEAN: f64 = 0.135;
 /// What pixels are divided by once the mean is off; their standard deviation is 0.266.
-const SCALE: f32 = 0.5;
+const DEVIATION: f64 = 0.5;
 
 /// Parameters of the digits.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -117,6 +117,10 @@ impl Dataset for Digits {
         Vec::new()
     }
 
+    fn scale(&self) -> Scale {
+        Scale::standard(MEAN, DEVIATION)
+    }
+
     fn labels(&self, split: Split, _store: &dyn Store) -> Result<Vec<u8>, DataError> {
         let samples = self.len(split);
         let mut labels: Vec<u8> =
@@ -135,7 +139,9 @@ impl Dataset for Digits {
         let labels: Vec<u8> = indices.iter().map(|&index| self.label(split, index)).collect();
         let mut inputs = Array2::zeros((indices.len(), PIXELS));
         for ((row, &index), &label) in inputs.rows_mut().into_iter().zip(indices).zip(&labels) {
-            normalise(&self.image(split, index, label), row);
+            for (value, pixel) in row.into_iter().zip(self.image(split, index, label)) {
+                *value = f32::from(pixel);
+            }
         }
         Ok(Samples { inputs, labels })
     }
@@ -160,10 +166,7 @@ impl Digits {
         let samples = self.len(split);
         match indices.iter().find(|&&index| index >= samples) {
             None => Ok(()),
-            Some(index) => Err(DataError::Broken {
-                file: ENTRY.name.to_owned(),
-                message: format!("sample {index} was asked for, and {split:?} has {samples}"),
-            }),
+            Some(&index) => Err(beyond(ENTRY.name, index, split, samples)),
         }
     }
 
@@ -194,13 +197,6 @@ impl Digits {
             Split::Test => 2,
         };
         Draws::new([self.seed, split, used as u64, index as u64])
-    }
-}
-
-/// Writes grey levels as inputs of a model.
-fn normalise(image: &[u8; PIXELS], mut row: ArrayViewMut1<'_, f32>) {
-    for (input, &pixel) in row.iter_mut().zip(image) {
-        *input = (f32::from(pixel) / 255.0 - MEAN) / SCALE;
     }
 }
 
@@ -302,8 +298,10 @@ mod tests {
 
     #[test]
     fn inputs_have_the_promised_scale() {
-        let drawn = first(&Digits::default(), 1_000).inputs;
-        let [paper, ink] = [0.0, 1.0].map(|grey: f32| (grey - MEAN) / SCALE);
+        let all: Vec<usize> = (0..1_000).collect();
+        let digits = Digits::default();
+        let drawn = digits.scaled(Split::Train, &all, &digits.scale(), &NoFiles).unwrap().inputs;
+        let [paper, ink] = [0.0, 1.0].map(|grey: f32| (grey - 0.135) / 0.5);
         assert!(drawn.iter().all(|input| (paper..=ink).contains(input)));
         let mean = drawn.iter().map(|&input| f64::from(input)).sum::<f64>() / drawn.len() as f64;
         let square = drawn.iter().map(|&input| f64::from(input).powi(2)).sum::<f64>();

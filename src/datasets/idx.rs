@@ -122,7 +122,13 @@ mod tests {
     use super::*;
 
     fn file(bytes: u64) -> File {
-        File { folder: "dots".into(), name: "labels".into(), bytes, sha256: String::new() }
+        File {
+            folder: "dots".into(),
+            name: "labels".into(),
+            bytes,
+            sha256: String::new(),
+            packed: None,
+        }
     }
 
     fn read(bytes: &[u8], promised: u64) -> Result<Vec<u8>, String> {

@@ -15,6 +15,10 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     check.seeds(&config.seeds);
     check.range("schema", config.schema, config.schema == 1, "1, the only version so far");
 
+    let validation = config.data.validation;
+    let below_one = "from 0 to below 1";
+    check.range("data.validation", validation, (0.0..1.0).contains(&validation), below_one);
+
     let training = &config.training;
     let million = 1_000_000;
     check.whole("training.rounds", training.rounds as usize, 1..=million);
@@ -38,7 +42,6 @@ pub(super) fn check(config: &Config, errors: &mut Vec<ConfigError>) {
     check.range("training.learning_rate", rate, rate > 0.0 && rate.is_finite(), "above 0");
     let decay = training.weight_decay;
     check.range("training.weight_decay", decay, decay >= 0.0 && decay.is_finite(), "0 or more");
-    let below_one = "from 0 to below 1";
     let momentum = training.momentum;
     check.range("training.momentum", momentum, (0.0..1.0).contains(&momentum), below_one);
     check.faults(&config.faults);

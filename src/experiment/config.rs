@@ -5,6 +5,7 @@
 //! needs a catalog (is there such a rule, are these its parameters), two values at once (`f`
 //! against the number of workers) or the outside world (files, threads) belongs to the plan.
 
+mod data;
 mod faults;
 mod training;
 
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
+pub use self::data::{Data, Holders};
 pub use self::faults::{Faults, Flood, Partition, Side, Slow, Target};
 pub use self::training::Training;
 use super::schema;
@@ -29,6 +31,9 @@ pub(super) const KEYS: &[&str] = &[
     "seeds",
     "data.set",
     "data.partition",
+    "data.scale",
+    "data.holders",
+    "data.validation",
     "model",
     "training.rounds",
     "training.batch",
@@ -159,20 +164,6 @@ pub struct Config {
     sweep: (),
     #[serde(skip)]
     pub(super) spans: BTreeMap<&'static str, Range<usize>>,
-}
-
-/// The samples.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Data {
-    /// The data set.
-    #[serde(deserialize_with = "later")]
-    #[schemars(schema_with = "schema::dataset")]
-    pub set: Choice,
-    /// Which samples each node holds. Default: `iid`.
-    #[serde(default = "iid", deserialize_with = "later")]
-    #[schemars(schema_with = "schema::partition")]
-    pub partition: Choice,
 }
 
 /// The defence. Either `rule`, perhaps with parts `before` it, or `like`.

@@ -159,7 +159,7 @@ fn coordinate_one(
     office: &Office,
 ) -> Result<Summary, CellError> {
     let run_id = plan.run_id();
-    let test = data.test(plan)?;
+    let held_out = data.held_out(plan)?;
     let cast = spoken(plan);
     let part = plan.wiring.parts().into_iter().next().ok_or_else(|| {
         RunError::Network(format!("system {} has no server to coordinate", plan.labels.system))
@@ -181,7 +181,7 @@ fn coordinate_one(
         checkpoint_seconds: options.checkpoint_seconds,
         stop: Arc::clone(&options.stop),
     };
-    let mut recorder = Recorder::new(plan.clone(), test, folder, settings, closed, totals);
+    let mut recorder = Recorder::new(plan.clone(), held_out, folder, settings, closed, totals);
     recorder.begin()?;
     let settings = DriverSettings {
         node: part.node,
@@ -212,7 +212,7 @@ fn supervise_one(
     office: &Office,
 ) -> Result<Summary, CellError> {
     let run_id = plan.run_id();
-    let test = data.test(plan)?;
+    let held_out = data.held_out(plan)?;
     let cast = spoken(plan);
     // Nobody's state is kept, so no checkpoint has these seats, and the run begins anew.
     let (folder, _) =
@@ -224,7 +224,7 @@ fn supervise_one(
         stop: Arc::clone(&options.stop),
     };
     let totals = Totals::default();
-    let mut recorder = Recorder::new(plan.clone(), test, folder, settings, Round(0), totals);
+    let mut recorder = Recorder::new(plan.clone(), held_out, folder, settings, Round(0), totals);
     recorder.begin()?;
     let links = cast.voices.keys().map(|&node| (node, plan.wiring.links(node))).collect();
     let settings = SupervisorSettings {

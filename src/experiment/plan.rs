@@ -4,6 +4,7 @@
 //! refuses it refuses before anything runs, with the place in the file.
 
 mod aggregation;
+mod data;
 mod evaluation;
 mod exposure;
 mod faults;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::aggregation::{aggregation, tolerable};
+use self::data::{enough_samples, fit, resolved_data, scale, suitable};
 use self::evaluation::{measurable, resolved_evaluation};
 use self::exposure::exposed;
 pub use self::faults::SlowNodes;
@@ -26,9 +28,10 @@ use self::training::planned_training;
 use super::config::{self, Config, Network};
 use crate::RESULTS_VERSION;
 use crate::catalog::{Choice, ConfigError, Member};
+use crate::dataset::Scale;
 use crate::datasets::{self, Dataset};
 use crate::downfalls::Conduct;
-use crate::models::{self, Architecture, Model};
+use crate::models::{self, Model};
 use crate::node::{NodeId, Roster};
 use crate::partitions::{self, Partition};
 use crate::protocol::fault::Faults;
@@ -55,8 +58,14 @@ pub struct Plan {
     pub labels: Labels,
     /// The data set.
     pub dataset: Member<dyn Dataset>,
+    /// How its values are scaled.
+    pub scale: Scale,
     /// How it is split among workers.
     pub partition: Member<dyn Partition>,
+    /// Whom it is split among.
+    pub holders: config::Holders,
+    /// The share of the training samples that is held out, 0 to below 1.
+    pub validation: f64,
     /// The model for samples of this shape.
     pub model: Arc<dyn Model>,
     /// The degree of decentralization.
@@ -111,6 +120,7 @@ impl Plan {
     pub fn check(config: &Config, seed: u64) -> Result<Plan, Vec<ConfigError>> {
         let mut problems = Problems::default();
         let dataset = problems.keep(datasets::CATALOG.build(&config.data.set));
+        let scale = dataset.as_ref().and_then(|dataset| problems.keep(scale(config, dataset)));
         let partition = problems.keep(partitions::CATALOG.build(&config.data.partition));
         let architecture = problems.keep(models::CATALOG.build(&config.model));
         let system = problems.keep(systems::CATALOG.build(&config.system));
@@ -148,7 +158,8 @@ impl Plan {
             problems.keep(suitable(config, &threat.threat, &*dataset.value));
         }
         if let (Some(system), Some(dataset)) = (&system, &dataset) {
-            problems.keep(enough_samples(config, &*system.value, &*dataset.value));
+            let corrupted = threat.as_ref().map_or(0, |planned| planned.threat.corrupted.len());
+            problems.keep(enough_samples(config, &*system.value, &*dataset.value, corrupted));
         }
         if let (Some(system), Some(wiring), Some(aggregation)) = (&system, &wiring, &aggregation) {
             let tolerated = tolerable(config, &*system.value, &**wiring, &aggregation.rule);
@@ -163,6 +174,7 @@ impl Plan {
         problems.end()?;
         let missing = "a part that was not built left a problem behind";
         let (dataset, partition) = (dataset.expect(missing), partition.expect(missing));
+        let scale = scale.expect(missing);
         let (system, aggregation) = (system.expect(missing), aggregation.expect(missing));
         let (threat, faults) = (threat.expect(missing), faults.expect(missing));
         let training = training.expect(missing);
@@ -178,7 +190,7 @@ impl Plan {
             "name": config.name,
             "question": config.question,
             "seeds": [seed],
-            "data": { "set": dataset.resolved(), "partition": partition.resolved() },
+            "data": resolved_data(&config.data, &dataset, &partition, &scale),
             "model": architecture.expect(missing).resolved(),
             "training": training.resolved,
             "system": system.resolved(),
@@ -195,7 +207,10 @@ impl Plan {
             resolved: without_nulls(resolved),
             labels,
             dataset,
+            scale,
             partition,
+            holders: config.data.holders,
+            validation: config.data.validation,
             model: model.expect(missing),
             system,
             wiring: wiring.expect(missing),
@@ -222,20 +237,10 @@ impl Plan {
         if let Value::Object(table) = &mut identity {
             table.remove("name");
             table.remove("question");
+            table.insert("data".to_owned(), self.data_identity());
             table.insert("results_version".to_owned(), json!(RESULTS_VERSION));
         }
         Digest::of_bytes(identity.to_string().as_bytes()).to_string()[..16].to_owned()
-    }
-
-    /// Names the data set with its parameters.
-    pub(super) fn data_key(&self) -> String {
-        self.dataset.resolved().to_string()
-    }
-
-    /// Names the split: it depends on nothing but data, partition, workers and seed.
-    pub(super) fn split_key(&self) -> String {
-        let (data, partition) = (self.dataset.resolved(), self.partition.resolved());
-        format!("{data} {partition} {} {}", self.system.value.workers(), self.seed)
     }
 
     /// All workers, honest or not.
@@ -351,43 +356,6 @@ fn resolved_network(network: &Network) -> Value {
         return Value::Null;
     }
     json!({ "latency": network.latency, "bandwidth": network.bandwidth })
-}
-
-/// The model for the data, if they fit.
-fn fit(
-    dataset: &Member<dyn Dataset>,
-    architecture: &Member<dyn Architecture>,
-    config: &Config,
-) -> Result<Arc<dyn Model>, ConfigError> {
-    let model = architecture.value.model(dataset.value.shape());
-    model.map_err(|error| error.at(config.model.span.clone()))
-}
-
-/// Whether the poison can be used on such data.
-fn suitable(config: &Config, threat: &Threat, dataset: &dyn Dataset) -> Result<(), ConfigError> {
-    let Some(poison) = &threat.poison else { return Ok(()) };
-    let place = config.threat.poison.as_ref().map(|choice| choice.span.clone());
-    poison.suits(dataset.shape()).map_err(|error| error.at(place.unwrap_or_default()))
-}
-
-fn enough_samples(
-    config: &Config,
-    system: &dyn System,
-    dataset: &dyn Dataset,
-) -> Result<(), ConfigError> {
-    let (workers, samples) = (system.workers(), dataset.len(crate::dataset::Split::Train));
-    let trusted = config.aggregation.trusted;
-    if trusted > samples {
-        let message = format!("aggregation.trusted = {trusted} of {samples} training samples");
-        return Err(ConfigError::new(message).at(config.system.span.clone()));
-    }
-    if samples >= workers {
-        return Ok(());
-    }
-    Err(ConfigError::new(format!(
-        "{samples} training samples cannot be split among {workers} workers: each needs one"
-    ))
-    .at(config.system.span.clone()))
 }
 
 /// The same value without the keys that say nothing, which TOML cannot write.

@@ -23,11 +23,12 @@ use self::robustness::Updates;
 use self::standing::{Held, Standing};
 use self::traffic::{Bytes, Traffic};
 use self::trigger::Trigger;
+use super::data::HeldOut;
 use super::event::RunEvent;
 use super::plan::Plan;
 use super::store::{NodeRow, RoundRow, RunFolder, Summary, Totals};
-use crate::dataset::Samples;
 use crate::ledger::file;
+use crate::metrics::Evaluation;
 use crate::node::{NodeId, Round};
 use crate::protocol::{Message, Outcome, Refusal, RoundRecord, SenderRecord};
 use crate::runtime::{Next, Notice, Observer, RunError, States};
@@ -61,7 +62,7 @@ pub struct Recorder {
     honest: BTreeSet<NodeId>,
     /// Who is still to report every round.
     reporters: BTreeSet<NodeId>,
-    test: Arc<Samples>,
+    held_out: HeldOut,
     trigger: Option<Trigger>,
     folder: RunFolder,
     settings: Settings,
@@ -75,6 +76,7 @@ pub struct Recorder {
     model: Shared,
     last: Option<(Standing, String)>,
     success: Option<f64>,
+    validated: Option<Evaluation>,
     last_checkpoint: (Round, f64),
 }
 
@@ -82,7 +84,7 @@ impl Recorder {
     /// A recorder for a run that begins, or goes on after `totals` and `closed`.
     pub fn new(
         plan: Plan,
-        test: Arc<Samples>,
+        held_out: HeldOut,
         folder: RunFolder,
         settings: Settings,
         closed: Round,
@@ -104,10 +106,10 @@ impl Recorder {
             reporters,
             model: plan.initial(),
             traffic: Traffic::new(plan.wiring.coordinated()),
-            trigger: Trigger::of(&plan, &test),
+            trigger: Trigger::of(&plan, &held_out.test),
             updates: Updates::new(plan.evaluation.robustness),
             plan,
-            test,
+            held_out,
             folder,
             settings,
             totals,
@@ -117,6 +119,7 @@ impl Recorder {
             closed,
             last: None,
             success: None,
+            validated: None,
             last_checkpoint: (closed, 0.0),
         }
     }
@@ -160,6 +163,8 @@ impl Recorder {
             rounds: self.closed.0,
             final_accuracy: worst.accuracy,
             final_loss: worst.loss,
+            final_validation_accuracy: self.validated.map(|judged| judged.accuracy),
+            final_validation_loss: self.validated.map(|judged| judged.loss),
             final_digest: digest,
             accuracy_p10: standing.quantile(0.1),
             accuracy_median: standing.quantile(0.5),
@@ -215,7 +220,7 @@ impl Recorder {
         self.totals.timed_out += u32::from(timed_out);
         let digest = digest(&held);
         let standing = match self.due(round) {
-            true => Standing::judge(&*self.plan.model, &held, &self.test),
+            true => Standing::judge(&*self.plan.model, &held, &self.held_out.test),
             false => None,
         };
         let success = self.trigger.as_ref().filter(|_| standing.is_some());
@@ -243,6 +248,7 @@ impl Recorder {
         };
         let row = self.measured(row, round, records, &senders);
         let row = self.by_class(row, standing.as_ref(), &held);
+        let row = self.validated(row, round, &held);
         self.totals.completed += row.completed;
         self.totals.virtual_seconds += row.virtual_seconds;
         self.totals.bytes_total += row.bytes_total;
@@ -318,6 +324,8 @@ impl Recorder {
             ),
             traffic_digest: String::new(),
             attack_success_rate: None,
+            validation_accuracy: None,
+            validation_loss: None,
             corrupted_weight: None,
             detection_precision: None,
             detection_recall: None,

@@ -96,6 +96,12 @@ pub struct CellLine<'a> {
     pub final_accuracy: f64,
     /// Mean cross-entropy on the test set after the last round.
     pub final_loss: f64,
+    /// The same on the training samples that were held out; absent where none were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_validation_accuracy: Option<f64>,
+    /// Mean cross-entropy on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_validation_loss: Option<f64>,
     /// The digest of the last model, or over all models in node order.
     pub final_digest: &'a str,
     /// The accuracy that a tenth of the honest nodes do not exceed.
@@ -143,6 +149,8 @@ impl<'a> CellLine<'a> {
             rounds: summary.rounds,
             final_accuracy: summary.final_accuracy,
             final_loss: summary.final_loss,
+            final_validation_accuracy: summary.final_validation_accuracy,
+            final_validation_loss: summary.final_validation_loss,
             final_digest: &summary.final_digest,
             accuracy_p10: summary.accuracy_p10,
             accuracy_median: summary.accuracy_median,
@@ -219,7 +227,7 @@ pub fn run_local(
 /// Runs one cell in this process, from its last checkpoint if it has one.
 fn run_one(plan: &Plan, data: &Provider, options: &Options) -> Result<Summary, CellError> {
     let folder = options.folder(&plan.run_id());
-    let test = data.test(plan)?;
+    let held_out = data.held_out(plan)?;
     let mut machines = Machines::new();
     let seats = plan.cast().seats();
     for &seat in &seats {
@@ -241,7 +249,7 @@ fn run_one(plan: &Plan, data: &Provider, options: &Options) -> Result<Summary, C
         checkpoint_seconds: options.checkpoint_seconds,
         stop: Arc::clone(&options.stop),
     };
-    let mut recorder = Recorder::new(plan.clone(), test, folder, settings, closed, totals);
+    let mut recorder = Recorder::new(plan.clone(), held_out, folder, settings, closed, totals);
     recorder.begin()?;
     if plan.wiring.coordinated() {
         runtime::local::run(&plan.cast(), machines, &mut recorder)?;
@@ -308,13 +316,14 @@ pub fn manifest(plan: &Plan, runtime: &str, threads: usize) -> Value {
         "runtime": runtime,
         "threads": threads,
         "data": plan.dataset.resolved(),
+        "scale": plan.scale,
         "data_files": plan
             .dataset
             .value
             .files(crate::dataset::Split::Train)
             .iter()
             .chain(&plan.dataset.value.files(crate::dataset::Split::Test))
-            .map(|file| json!({ "name": file.name, "sha256": file.sha256 }))
+            .map(|file| json!({ "name": file.name, "sha256": file.digest() }))
             .collect::<Vec<Value>>(),
         "finished_unix_seconds": runtime::unix_seconds(),
     })

@@ -98,6 +98,14 @@ pub struct RoundRow {
     /// in a run without a trigger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attack_success_rate: Option<Option<f64>>,
+    /// Share of right answers on the training samples that were held out, 0 to 1, of the honest
+    /// node that does worst on them; empty where it was not measured, and no column at all where
+    /// none were held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<Option<f64>>,
+    /// Mean cross-entropy of that node on them, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<Option<f64>>,
 }
 
 /// The file that marks a run as being written.

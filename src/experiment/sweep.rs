@@ -8,6 +8,7 @@ use super::document::{Document, Key, Value, to_json};
 use super::edges::EdgeFiles;
 use super::read::{self, ERRORS_MAX};
 use super::source::Source;
+use super::surveys::Surveys;
 use crate::catalog::ConfigError;
 
 /// The most cells that one experiment may have.
@@ -54,7 +55,7 @@ impl Sweep {
 
     fn cells(source: &Source) -> Result<Vec<Cell>, Vec<ConfigError>> {
         let mut base = Document::read(source)?;
-        let mut files = EdgeFiles::beside(&source.file_part().origin);
+        let mut files = Files::beside(&source.file_part().origin);
         let mut errors = Vec::new();
         let mut axes = Vec::new();
         match base.take("sweep").map(|sweep| (sweep.span(), sweep.into_inner())) {
@@ -77,7 +78,7 @@ impl Sweep {
         Sweep { base, axes }.expand(&mut files)
     }
 
-    fn expand(&self, files: &mut EdgeFiles) -> Result<Vec<Cell>, Vec<ConfigError>> {
+    fn expand(&self, files: &mut Files) -> Result<Vec<Cell>, Vec<ConfigError>> {
         let combinations = self.combinations(1)?;
         let mut cells = Vec::new();
         let mut errors: Vec<ConfigError> = Vec::new();
@@ -146,7 +147,7 @@ impl Sweep {
     fn document(
         &self,
         picked: &[(&Key, &Value)],
-        files: &mut EdgeFiles,
+        files: &mut Files,
     ) -> Result<Document, Vec<ConfigError>> {
         let mut document = self.base.clone();
         for (key, value) in picked {
@@ -154,6 +155,26 @@ impl Sweep {
         }
         files.resolve(&mut document).map_err(|error| vec![error])?;
         Ok(document)
+    }
+}
+
+/// The files that an experiment names.
+#[derive(Debug)]
+struct Files {
+    edges: EdgeFiles,
+    surveys: Surveys,
+}
+
+impl Files {
+    fn beside(experiment: &str) -> Self {
+        let (edges, surveys) = (EdgeFiles::beside(experiment), Surveys::beside(experiment));
+        Files { edges, surveys }
+    }
+
+    /// Puts into a document what the files hold that it names.
+    fn resolve(&mut self, document: &mut Document) -> Result<(), ConfigError> {
+        self.edges.resolve(document)?;
+        self.surveys.resolve(document)
     }
 }
 

@@ -324,7 +324,7 @@ fn put_in_place(part: &Path, set: &Path, file: &File) -> Result<PathBuf, FetchEr
     let is_packed = is_packed(part).map_err(|error| disk(part, error))?;
     let (place, other) = if is_packed { (packed, plain) } else { (plain, packed) };
     fs::rename(part, &place).map_err(|error| disk(&place, error))?;
-    if other.exists() {
+    if other.exists() && file.packed.is_none() {
         fs::remove_file(&other).map_err(|error| disk(&other, error))?;
     }
     Ok(place)

@@ -16,7 +16,7 @@ use etcetera::BaseStrategy;
 use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::datasets::{DataError, File, Store};
+use crate::datasets::{DataError, File, Listed, Source, Store};
 
 /// The variable that names a folder of data sets.
 pub const VARIABLE: &str = "BYZLAB_DATA";
@@ -57,7 +57,9 @@ impl DataFolders {
     /// Where `file` is, packed or not, in the first folder that has it. Its content is not read.
     pub fn find(&self, file: &File) -> Result<PathBuf, DataError> {
         let sets = || self.0.iter().map(|folder| folder.join(&file.folder));
-        let candidates = sets().flat_map(|set| names(&set, file));
+        // Unpacked bytes whose digest nobody published cannot be checked, and are not looked at.
+        let skipped = usize::from(file.packed.is_some());
+        let candidates = sets().flat_map(|set| names(&set, file).into_iter().skip(skipped));
         candidates
             .into_iter()
             .find(|path| path.is_file())
@@ -81,6 +83,49 @@ impl Store for DataFolders {
         })?;
         Ok(Box::new(BufReader::with_capacity(BUFFER, reader)))
     }
+
+    fn given(&self, path: &str) -> Result<Box<dyn Source>, DataError> {
+        given(path)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<Listed>, DataError> {
+        list(path).map_err(|error| DataError::Io { file: path.to_owned(), error: Arc::new(error) })
+    }
+}
+
+/// The most entries of a folder that are listed.
+const LISTED_MAX: usize = 10_000_000;
+
+/// What is in a folder, by name. Hidden entries are passed over.
+fn list(path: &str) -> io::Result<Vec<Listed>> {
+    let mut listed = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            return Err(io::Error::other(format!("{:?} is no text", entry.file_name())));
+        };
+        if !name.starts_with('.') {
+            // What a link leads to counts, and not the link.
+            listed.push(Listed { name, is_folder: entry.path().is_dir() });
+        }
+        if listed.len() > LISTED_MAX {
+            return Err(io::Error::other(format!("holds more than {LISTED_MAX} entries")));
+        }
+    }
+    listed.sort();
+    Ok(listed)
+}
+
+/// A file that a user named. Folders and what is no plain file are refused.
+fn given(path: &str) -> Result<Box<dyn Source>, DataError> {
+    let opened = fs::File::open(path).and_then(|file| match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("is no file")),
+    });
+    match opened {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(DataError::Io { file: path.to_owned(), error: Arc::new(error) }),
+    }
 }
 
 /// What `file` may be called in the folder of its set: as it is, and packed.
@@ -103,13 +148,33 @@ pub(super) fn is_packed(path: &Path) -> io::Result<bool> {
 
 /// The unpacked bytes of `path`, checked while they are read.
 fn open(path: &Path, file: &File) -> io::Result<CheckedReader<Box<dyn Read>>> {
-    let mut packed = BufReader::with_capacity(BUFFER, fs::File::open(path)?);
-    let unpacked: Box<dyn Read> = if begins_packed(&mut packed)? {
-        Box::new(GzDecoder::new(packed))
-    } else {
-        Box::new(packed)
+    let place = path.display().to_string();
+    let mut stored = BufReader::with_capacity(BUFFER, fs::File::open(path)?);
+    let packed = begins_packed(&mut stored)?;
+    let unpacked: Box<dyn Read> = match &file.packed {
+        None if packed => Box::new(GzDecoder::new(stored)),
+        None => Box::new(stored),
+        Some(promise) => {
+            let checked =
+                CheckedReader::held_to(stored, place.clone(), promise.bytes, &promise.sha256);
+            Box::new(Drained(GzDecoder::new(BufReader::with_capacity(BUFFER, checked))))
+        }
     };
-    Ok(CheckedReader::new(unpacked, path.display().to_string(), file))
+    Ok(CheckedReader::new(unpacked, place, file))
+}
+
+/// Unpacks, and reads what was packed to its end once there is nothing more to unpack, so that
+/// whoever checks it has seen all of it.
+struct Drained<R>(GzDecoder<R>);
+
+impl<R: BufRead> Read for Drained<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        if count == 0 && !buffer.is_empty() {
+            io::copy(self.0.get_mut(), &mut io::sink())?;
+        }
+        Ok(count)
+    }
 }
 
 /// Whether the mark of gzip comes next.
@@ -136,11 +201,16 @@ pub struct CheckedReader<R> {
 impl<R: Read> CheckedReader<R> {
     /// Reads from `reader` what should be the bytes of `file`; errors name `place`.
     pub fn new(reader: R, place: String, file: &File) -> Self {
+        Self::held_to(reader, place, file.bytes, &file.sha256)
+    }
+
+    /// Reads what should be so many bytes with this digest, which is empty if it is not known.
+    fn held_to(reader: R, place: String, bytes: u64, sha256: &str) -> Self {
         CheckedReader {
             reader,
             place,
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
+            bytes,
+            sha256: sha256.to_owned(),
             hasher: Sha256::new(),
             seen: 0,
             outcome: None,
@@ -151,6 +221,10 @@ impl<R: Read> CheckedReader<R> {
     fn advance(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let room = (self.bytes + 1 - self.seen).min(buffer.len() as u64) as usize;
         let count = match self.reader.read(&mut buffer[..room]) {
+            // A checked reader below has said what is wrong.
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<DataError>()) => {
+                return Err(error);
+            }
             Err(error) if is_damage(&error) => {
                 let message = format!("does not unpack after {} bytes: {error}", self.seen);
                 self.outcome = Some(Err(message));
@@ -176,7 +250,7 @@ impl<R: Read> CheckedReader<R> {
             return Err(format!("ends after {seen} of {bytes} bytes"));
         }
         let found = hexadecimal(&self.hasher.finalize_reset());
-        if found == self.sha256 {
+        if self.sha256.is_empty() || found == self.sha256 {
             return Ok(());
         }
         Err(format!("its SHA-256 is {found}, and its manifest promises {}", self.sha256))
@@ -233,6 +307,7 @@ mod tests {
             name: "abc".into(),
             bytes: 3,
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
+            packed: None,
         }
     }
 

@@ -162,7 +162,8 @@ impl Hub {
             let ours = &self.plan.to_string()[..16];
             format!(
                 "node {node} has another plan than the coordinator (digest {theirs} here, {ours} \
-                 there): give both the same config, --set and --seeds"
+                 there): give both the same config, --set and --seeds, and the same bytes in the \
+                 files that it names"
             )
         })
     }

@@ -13,10 +13,8 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ShapeBuilder};
 
-mod header;
-
-pub use header::HeaderError;
-use header::{Header, Item};
+pub use crate::npy::HeaderError;
+use crate::npy::{self, FLOATS, Header, Item};
 
 /// Values that are decoded at a time.
 const CHUNK: usize = 8192;
@@ -133,7 +131,7 @@ fn write<'a>(
     shape: &[usize],
     values: impl Iterator<Item = &'a f32>,
 ) -> io::Result<()> {
-    sink.write_all(&header::encode(shape))?;
+    sink.write_all(&npy::encode(shape))?;
     for value in values {
         sink.write_all(&value.to_le_bytes())?;
     }
@@ -142,7 +140,7 @@ fn write<'a>(
 
 /// A matrix out of `size` bytes.
 fn matrix(mut source: impl Read, size: u64) -> Result<Array2<f32>, Problem> {
-    let header = Header::read(&mut source, size)?;
+    let header = Header::read(&mut source, size, FLOATS)?;
     let &[rows, columns] = header.shape.as_slice() else {
         return Err(wrong_rank(&header, "2 (one update per row)"));
     };
@@ -163,7 +161,7 @@ fn matrix(mut source: impl Read, size: u64) -> Result<Array2<f32>, Problem> {
 
 /// A vector out of `size` bytes.
 fn vector(mut source: impl Read, size: u64) -> Result<Array1<f32>, Problem> {
-    let header = Header::read(&mut source, size)?;
+    let header = Header::read(&mut source, size, FLOATS)?;
     let &[length] = header.shape.as_slice() else {
         return Err(wrong_rank(&header, "1"));
     };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 
-use byzlab::datasets::{DataError, File, Store};
+use byzlab::datasets::{DataError, File, Packed, Store};
 use byzlab::runtime::files::DataFolders;
 use tempfile::TempDir;
 
@@ -86,6 +86,36 @@ fn damaged_files_are_refused() {
     let packed = gzip(&bytes, 6);
     let message = damage("images.gz", &packed[..packed.len() / 2], &file);
     assert!(message.starts_with("does not unpack after "), "{message}");
+}
+
+#[test]
+fn where_the_packed_digest_is_published_it_is_what_counts() {
+    let bytes = noise(5_000);
+    let packed = gzip(&bytes, 6);
+    let promise = file("", &packed);
+    let promised = File {
+        sha256: String::new(),
+        packed: Some(Packed { bytes: promise.bytes, sha256: promise.sha256.clone() }),
+        ..file("images", &bytes)
+    };
+    assert_eq!(read(&folder_with("images.gz", &packed), &promised).unwrap(), bytes);
+    // The same content, packed by somebody else, and bytes after it.
+    let message = damage("images.gz", &gzip(&bytes, 1), &promised);
+    assert!(
+        message.contains(&format!("of {} bytes", promise.bytes)) || message.contains("more than")
+    );
+    let mut flipped = packed.clone();
+    // The time in the head of the file, which unpacking does not look at.
+    flipped[5] ^= 1;
+    let message = damage("images.gz", &flipped, &promised);
+    assert!(message.ends_with(&format!("its manifest promises {}", promise.sha256)), "{message}");
+    let longer = [&packed[..], b"more"].concat();
+    let message = damage("images.gz", &longer, &promised);
+    let expected = format!("holds more than the {} bytes", promise.bytes);
+    assert!(message.starts_with(&expected), "{message}");
+    // Unpacked, it cannot be checked.
+    let error = read(&folder_with("images", &bytes), &promised).unwrap_err().to_string();
+    assert!(error.starts_with("dots/images.gz was not found, in "), "{error}");
 }
 
 #[test]

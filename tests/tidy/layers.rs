@@ -5,7 +5,7 @@ use super::tree::{code, expect_none, files, read};
 /// Modules of one layer, the lowest first. Those of the vocabulary may use each other; elsewhere
 /// a module uses what lies below it and itself.
 const LAYERS: [&[&str]; 11] = [
-    &["catalog", "dataset", "graph", "kernels", "memory", "node", "seed", "vector"],
+    &["catalog", "dataset", "graph", "kernels", "memory", "node", "npy", "seed", "vector"],
     &[
         "aggregators",
         "attacks",

@@ -58,10 +58,31 @@ impl Recorder {
         let Some((model, _)) = judged.and_then(|standing| held.get(&standing.worst_node())) else {
             return row;
         };
-        let classes = Classes::judge(&*self.plan.model, model, &self.test);
+        let classes = Classes::judge(&*self.plan.model, model, &self.held_out.test);
         RoundRow {
             worst_class_accuracy: classes.worst(),
             class_accuracies: Some(classes.to_string()),
+            ..row
+        }
+    }
+
+    /// Adds how the node that does worst on the training samples that were held out does on them.
+    pub(super) fn validated(
+        &mut self,
+        row: RoundRow,
+        round: Round,
+        held: &BTreeMap<NodeId, Held>,
+    ) -> RoundRow {
+        let Some(validation) = &self.held_out.validation else { return row };
+        let standing = match self.due(round) {
+            true => Standing::judge(&*self.plan.model, held, validation),
+            false => None,
+        };
+        let worst = standing.map(|standing| standing.worst());
+        self.validated = worst.or(self.validated);
+        RoundRow {
+            validation_accuracy: Some(worst.map(|worst| worst.accuracy)),
+            validation_loss: Some(worst.map(|worst| worst.loss)),
             ..row
         }
     }

@@ -31,6 +31,13 @@ pub struct Summary {
     /// Mean cross-entropy on the test set after the last round; NaN where that is no number.
     #[serde(deserialize_with = "number_or_nan")]
     pub final_loss: f64,
+    /// Accuracy on the training samples that were held out, after the last round, 0 to 1, of the
+    /// honest node that does worst on them; absent where none were held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_validation_accuracy: Option<f64>,
+    /// Mean cross-entropy of that node on them; absent where that is no number, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_validation_loss: Option<f64>,
     /// The digest of the last model.
     pub final_digest: String,
     /// The accuracy that a tenth of the honest nodes do not exceed.

@@ -1,4 +1,7 @@
-//! The header of a `.npy` file: a magic string, a version, and a Python dictionary as text.
+//! The header of NumPy's `.npy` arrays: a magic string, a version, and a Python dictionary as text.
+//!
+//! Whoever reads says which types of values it takes. Nothing is allocated before the length of the
+//! header was compared with the bytes that are there.
 
 use std::io::{self, Read};
 
@@ -49,56 +52,88 @@ pub enum HeaderError {
         text: String,
     },
     /// Values of a type that is not read.
-    #[error("values of type {found} are not read, only '<f4' and '<f8': convert with astype")]
+    #[error("values of type {found} are not read, only {accepted}: convert with astype")]
     Type {
         /// NumPy's name of the type.
         found: String,
+        /// Those of the types that are read.
+        accepted: String,
     },
 }
 
 /// How one value is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Item {
+pub enum Item {
     /// Four bytes.
     Single,
     /// Eight bytes.
     Double,
+    /// A whole number, 0 or more, of 1, 2, 4 or 8 bytes.
+    Unsigned(usize),
+    /// A whole number of 1, 2, 4 or 8 bytes.
+    Signed(usize),
 }
+
+/// The types that hold fractions.
+pub const FLOATS: &[Item] = &[Item::Single, Item::Double];
 
 impl Item {
     /// Bytes per value.
-    pub(super) fn bytes(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             Item::Single => 4,
             Item::Double => 8,
+            Item::Unsigned(bytes) | Item::Signed(bytes) => bytes,
         }
     }
 
-    /// One value from its bytes.
-    pub(super) fn decode(self, bytes: &[u8]) -> f64 {
+    /// NumPy's name, in quotes.
+    fn name(self) -> String {
+        let order = if self.bytes() == 1 { '|' } else { '<' };
+        let kind = match self {
+            Item::Single | Item::Double => 'f',
+            Item::Unsigned(_) => 'u',
+            Item::Signed(_) => 'i',
+        };
+        format!("'{order}{kind}{}'", self.bytes())
+    }
+
+    /// One value from its bytes; a whole number beyond 2^53 is rounded.
+    pub fn decode(self, bytes: &[u8]) -> f64 {
         match self {
             Item::Single => f64::from(f32::from_le_bytes(bytes.try_into().expect("four bytes"))),
             Item::Double => f64::from_le_bytes(bytes.try_into().expect("eight bytes")),
+            Item::Unsigned(_) => whole(bytes) as f64,
+            Item::Signed(_) => {
+                // The sign stands in the highest bit of as many as there are.
+                let unused = 64 - 8 * bytes.len() as u32;
+                ((whole(bytes) << unused) as i64 >> unused) as f64
+            }
         }
     }
+}
+
+/// A number from at most eight bytes, the lowest first.
+fn whole(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 /// What a header says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub struct Header {
     /// How values are stored.
-    pub(super) item: Item,
+    pub item: Item,
     /// Whether columns follow each other, in place of rows.
-    pub(super) fortran_order: bool,
+    pub fortran_order: bool,
     /// The length of each axis.
-    pub(super) shape: Vec<u64>,
+    pub shape: Vec<u64>,
     /// Bytes before the first value.
-    pub(super) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Header {
-    /// Reads the header of a file of `size` bytes.
-    pub(super) fn read(source: &mut impl Read, size: u64) -> Result<Self, HeaderError> {
+    /// Reads the header of a file of `size` bytes, whose values are of one of these types.
+    pub fn read(source: &mut impl Read, size: u64, accepted: &[Item]) -> Result<Self, HeaderError> {
         let mut start = Vec::new();
         source.by_ref().take(8).read_to_end(&mut start)?;
         let Some(&[major, minor]) = start.strip_prefix(MAGIC) else {
@@ -117,11 +152,11 @@ impl Header {
         let mut text = vec![0; length as usize];
         source.read_exact(&mut text)?;
         let text = String::from_utf8_lossy(&text);
-        Scanner { text: &text, position: 0 }.dictionary(bytes)
+        Scanner { text: &text, position: 0, accepted }.dictionary(bytes)
     }
 
     /// The shape for messages: `3 x 4`.
-    pub(super) fn shape_text(&self) -> String {
+    pub fn shape_text(&self) -> String {
         let lengths: Vec<String> = self.shape.iter().map(u64::to_string).collect();
         if lengths.is_empty() { "()".to_owned() } else { lengths.join(" x ") }
     }
@@ -135,7 +170,7 @@ fn read_array<const N: usize>(source: &mut impl Read) -> io::Result<[u8; N]> {
 
 /// A version 1.0 header for 4 byte floats, row by row, padded so that values start at a multiple
 /// of 64 bytes.
-pub(super) fn encode(shape: &[usize]) -> Vec<u8> {
+pub fn encode(shape: &[usize]) -> Vec<u8> {
     let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();
     let comma = if shape.len() == 1 { "," } else { "" };
     let lengths = format!("({}{comma})", lengths.join(", "));
@@ -154,6 +189,7 @@ pub(super) fn encode(shape: &[usize]) -> Vec<u8> {
 struct Scanner<'a> {
     text: &'a str,
     position: usize,
+    accepted: &'a [Item],
 }
 
 impl Scanner<'_> {
@@ -186,13 +222,20 @@ impl Scanner<'_> {
         // Records have a list here; their text names the type well enough.
         if self.rest().starts_with('[') {
             let found = self.rest().split_inclusive(']').next().unwrap_or_default().to_owned();
-            return Err(HeaderError::Type { found });
+            return Err(self.refused(found));
         }
-        match self.quoted("a quoted type")?.as_str() {
-            "<f4" => Ok(Item::Single),
-            "<f8" => Ok(Item::Double),
-            other => Err(HeaderError::Type { found: format!("'{other}'") }),
-        }
+        let name = format!("'{}'", self.quoted("a quoted type")?);
+        let item = self.accepted.iter().find(|item| item.name() == name);
+        item.copied().ok_or_else(|| self.refused(name))
+    }
+
+    fn refused(&self, found: String) -> HeaderError {
+        let names: Vec<String> = self.accepted.iter().map(|item| item.name()).collect();
+        let accepted = match names.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+            _ => names.concat(),
+        };
+        HeaderError::Type { found, accepted }
     }
 
     fn boolean(&mut self) -> Result<bool, HeaderError> {
@@ -267,11 +310,11 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Header, HeaderError> {
-        Header::read(&mut &bytes[..], bytes.len() as u64)
+        Header::read(&mut &bytes[..], bytes.len() as u64, FLOATS)
     }
 
     fn dictionary(text: &str) -> Result<Header, HeaderError> {
-        Scanner { text, position: 0 }.dictionary(0)
+        Scanner { text, position: 0, accepted: FLOATS }.dictionary(0)
     }
 
     #[test]
@@ -329,6 +372,20 @@ mod tests {
             assert!(of(name).starts_with(&format!("values of type {name} are not read")));
         }
         assert!(of("[('x', '<f4')]").contains("[('x', '<f4')]"));
+    }
+
+    #[test]
+    fn whole_numbers_are_read_where_they_are_accepted() {
+        let text = "{'descr': '<i2', 'fortran_order': False, 'shape': (1,)}";
+        let accepted = [Item::Unsigned(1), Item::Signed(2)];
+        let item = |accepted| Scanner { text, position: 0, accepted }.dictionary(0);
+        assert_eq!(item(&accepted).unwrap().item, Item::Signed(2));
+        let error = item(&accepted[..1]).unwrap_err().to_string();
+        assert_eq!(error, "values of type '<i2' are not read, only '|u1': convert with astype");
+        assert_eq!(Item::Signed(2).decode(&[0xfe, 0xff]), -2.0);
+        assert_eq!(Item::Signed(8).decode(&[5, 0, 0, 0, 0, 0, 0, 0]), 5.0);
+        assert_eq!(Item::Signed(1).decode(&[0x80]), -128.0);
+        assert_eq!(Item::Unsigned(4).decode(&[0, 0, 0, 0x80]), 2_147_483_648.0);
     }
 
     #[test]
