@@ -22,7 +22,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::ArrayView2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,7 @@ use super::nearest_values::mean_of_nearest;
 use super::scores::{Distance, Neighbours, Scoring, Tolerance, best};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
-use crate::kernels::columns::summarise_ranks;
+use crate::kernels::columns::summarise_ranks_of;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -123,7 +123,7 @@ impl Aggregator for Bulyan {
         let count = picked.len();
         // With n >= 4f + 3 at least 2f + 1 are picked, also where picking ends early.
         let keep = (count - 2 * byzantine).max(1);
-        let vector = summarise_ranks(updates.select(Axis(0), &picked).view(), 0..count, |rows| {
+        let vector = summarise_ranks_of(updates, &picked, 0..count, |rows| {
             mean_of_nearest(rows, middle_of(rows, self.middle), keep)
         });
         Ok(Aggregate { vector, weights: None })

@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use super::selection::{least, mean_of};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
-use crate::vector::{norm, view_slice};
+use crate::kernels::row_norms::each_row;
+use crate::vector::norm;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -66,8 +67,7 @@ impl Aggregator for ComparativeGradientElimination {
     ) -> Result<Aggregate, AggregateError> {
         self.admits(updates.nrows(), context.byzantine)?;
         let updates = updates.as_standard_layout();
-        let norms: Vec<f64> =
-            updates.rows().into_iter().map(|row| norm(view_slice(&row))).collect();
+        let norms = each_row(updates.view(), |_, row| norm(row));
         let chosen = least(&norms, updates.nrows() - context.byzantine);
         Ok(mean_of(updates.view(), &chosen))
     }

@@ -29,8 +29,9 @@ use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
 use crate::kernels::distances::squared_distances;
 use crate::kernels::means::weighted_sum;
+use crate::kernels::row_norms::each_row;
 use crate::kernels::spectral::{centred_products, leading};
-use crate::vector::{as_slice, first_not_finite, view_slice};
+use crate::vector::{as_slice, first_not_finite};
 
 /// The largest number of passes for few rows. With the largest τ among counted rows each pass takes
 /// one out, so that `2f < n` are enough.
@@ -112,8 +113,8 @@ impl CovarianceFilter {
     /// The weights of the pass with the least eigenvalue, summing to 1.
     fn weights(&self, updates: ArrayView2<'_, f32>, byzantine: usize) -> Array1<f32> {
         let rows = updates.nrows();
-        let finite = |row| f64::from(u8::from(first_not_finite(view_slice(&row)).is_none()));
-        let finite: Vec<f64> = updates.rows().into_iter().map(finite).collect();
+        let finite =
+            each_row(updates, |_, row| f64::from(u8::from(first_not_finite(row).is_none())));
         let mut weights = finite.clone();
         if weights.iter().sum::<f64>() == 0.0 {
             return Array1::from_elem(rows, 1.0 / rows as f32);

@@ -27,8 +27,9 @@ use super::selection::{least, mean_of};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
 use crate::kernels::distances::squared_distances;
+use crate::kernels::row_norms::each_row;
 use crate::kernels::spectral::{centred_products, leading};
-use crate::vector::{first_not_finite, view_slice};
+use crate::vector::first_not_finite;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -189,9 +190,8 @@ impl Aggregator for DivideAndConquer {
 fn nearest_along(updates: ArrayView2<'_, f32>, keep: usize) -> Vec<usize> {
     let updates = updates.as_standard_layout();
     let distances = squared_distances(updates.view());
-    let finite: Vec<usize> = (0..updates.nrows())
-        .filter(|&row| first_not_finite(view_slice(&updates.row(row))).is_none())
-        .collect();
+    let whole = each_row(updates.view(), |_, row| first_not_finite(row).is_none());
+    let finite: Vec<usize> = (0..updates.nrows()).filter(|&row| whole[row]).collect();
     let weights = vec![1.0; finite.len()];
     // Projections on the direction are, up to a factor, the elements of the eigenvector.
     let (_, vector) = leading(centred_products(&weights, |i, j| distances[[finite[i], finite[j]]]));

@@ -23,7 +23,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +31,11 @@ use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
 use crate::kernels::line_clusters::{gap_clusters, upper_of_two};
 use crate::kernels::means::weighted_sum;
+use crate::kernels::row_norms::each_row;
 use crate::kernels::secant::foretold_change;
 use crate::memory::Memory;
 use crate::node::NodeId;
-use crate::vector::{as_slice, view_slice};
+use crate::vector::as_slice;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -129,15 +130,16 @@ impl FlDetector {
     /// Adds to each sender's scores how far it is from what was foretold of it.
     fn watch(&self, updates: ArrayView2<'_, f32>, context: &mut Context<'_>) {
         let change = foretold_change(aggregates(context.memory, updates.ncols()).view());
+        let (senders, memory) = (context.senders, &mut *context.memory);
+        let name = |row: usize| format!("fl_detector: update of {}", senders[row]);
+        let found = each_row(updates, |row, update| {
+            let before = memory.get(&name(row)).filter(|before| before.len() == update.len());
+            (before.map(|before| distance(before, &change, update)), update.to_vec())
+        });
         let mut distances: Vec<(NodeId, f64)> = Vec::new();
-        for (&sender, update) in context.senders.iter().zip(updates.rows()) {
-            let name = format!("fl_detector: update of {sender}");
-            if let Some(before) = context.memory.get(&name)
-                && before.len() == update.len()
-            {
-                distances.push((sender, distance(before, &change, update)));
-            }
-            context.memory.set(&name, view_slice(&update).to_vec());
+        for (row, (distance, update)) in found.into_iter().enumerate() {
+            distances.extend(distance.map(|distance| (senders[row], distance)));
+            memory.set(&name(row), update);
         }
         let total: f64 = distances.iter().map(|(_, distance)| distance).sum();
         if !(total > 0.0 && total.is_finite()) {
@@ -200,7 +202,7 @@ fn aggregates(memory: &Memory, columns: usize) -> Array2<f32> {
 }
 
 /// How far an update is from the one before and the foretold change.
-fn distance(before: &[f32], change: &Array1<f32>, update: ArrayView1<'_, f32>) -> f64 {
+fn distance(before: &[f32], change: &Array1<f32>, update: &[f32]) -> f64 {
     let off = |((before, change), update): ((&f32, &f32), &f32)| {
         (f64::from(*before) + f64::from(*change) - f64::from(*update)).powi(2)
     };

@@ -24,8 +24,8 @@ use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
 use crate::kernels::cosines::cosine;
 use crate::kernels::means::weighted_sum;
-use crate::kernels::row_norms::row_norms;
-use crate::vector::{dot, norm, view_slice};
+use crate::kernels::row_norms::{each_row, row_norms};
+use crate::vector::{dot, norm};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -79,13 +79,11 @@ impl Aggregator for FlTrust {
         let trusted = self.trusted(updates.view(), context)?;
         let norms = row_norms(updates.view());
         let length = norm(&trusted);
-        let trust: Vec<f64> = (0..updates.nrows())
-            .map(|row| {
-                let product = dot(&trusted, view_slice(&updates.row(row)));
-                let trust = cosine(product, length, norms[row]).unwrap_or(0.0).max(0.0);
-                if self.row == Some(row) { 0.0 } else { trust }
-            })
-            .collect();
+        let trust = each_row(updates.view(), |row, values| {
+            let product = dot(&trusted, values);
+            let trust = cosine(product, length, norms[row]).unwrap_or(0.0).max(0.0);
+            if self.row == Some(row) { 0.0 } else { trust }
+        });
         let total: f64 = trust.iter().sum();
         if total == 0.0 {
             return Ok(Aggregate { vector: Array1::zeros(updates.ncols()), weights: None });

@@ -25,7 +25,8 @@ use super::median::{Median, Middle};
 use super::selection::{least, mean_of};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
-use crate::vector::{as_slice, squared_distance, view_slice};
+use crate::kernels::centres::squared_distances_to;
+use crate::vector::as_slice;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -92,8 +93,7 @@ impl Aggregator for NearestToOwn {
                 Median { middle: Middle::Midpoint }.aggregate(updates.view(), context)?.vector
             }
         };
-        let distance = |row| squared_distance(view_slice(&row), as_slice(&centre));
-        let mut distances: Vec<f64> = updates.rows().into_iter().map(distance).collect();
+        let mut distances = squared_distances_to(updates.view(), as_slice(&centre));
         if self.centre == Centre::Own {
             // Below every distance: nothing is nearer to a row than itself, not even its equal.
             distances[self.own] = -1.0;

@@ -21,11 +21,11 @@ use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::sign_majority::votes;
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
 use crate::kernels::columns::summarise_ranks;
 use crate::kernels::means::weighted_sum;
+use crate::kernels::votes::votes;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {

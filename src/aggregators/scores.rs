@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AggregateError;
 use crate::kernels::distances::squared_distances;
+use crate::kernels::least::{for_each_row, sum_of_least};
 
 /// How rows are scored and how many are needed.
 #[derive(Debug, Clone, Copy)]
@@ -99,17 +100,19 @@ impl Scoring {
         Some(((2.0 * (n - f) / spare).sqrt() + (lost / spare).sqrt()).powi(2))
     }
 
-    /// One score per row, lower is better; sums of ascending distances in `f64`, never NaN.
+    /// One score per row, lower is better, never NaN, whatever the order of the rows.
     pub(super) fn scores(self, updates: ArrayView2<'_, f32>, byzantine: usize) -> Vec<f64> {
         let rows = updates.nrows();
         let counted = self.neighbours.counted(rows, byzantine);
-        let score = |(row, distances): (usize, ndarray::ArrayView1<'_, f64>)| {
-            let mut others: Vec<f64> = distances.to_vec();
+        let distances = squared_distances(updates);
+        let mut scores = vec![0.0; rows];
+        for_each_row(&mut scores, rows, |row, score| {
+            let mut others: Vec<f64> = distances.row(row).to_vec();
             others.swap_remove(row);
-            others.sort_unstable_by(f64::total_cmp);
-            others.iter().take(counted).map(|&distance| self.distance.of_squared(distance)).sum()
-        };
-        squared_distances(updates).rows().into_iter().enumerate().map(score).collect()
+            *score =
+                sum_of_least(&mut others, counted, |squared| self.distance.of_squared(squared));
+        });
+        scores
     }
 }
 

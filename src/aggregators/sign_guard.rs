@@ -31,14 +31,15 @@ use serde::{Deserialize, Serialize};
 use super::norm_bound::bounded_shares;
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
+use crate::kernels::centres::squared_distances_to;
 use crate::kernels::columns::summarise_ranks;
 use crate::kernels::cosines::{cosine, cosines};
 use crate::kernels::distances::squared_distances;
 use crate::kernels::mean_shift;
 use crate::kernels::means::weighted_sum;
-use crate::kernels::row_norms::{lower_median, median, row_norms};
+use crate::kernels::row_norms::{each_row, lower_median, median, row_norms};
 use crate::kernels::two_means::two_means;
-use crate::vector::{dot, norm, squared_distance, view_slice};
+use crate::vector::{dot, norm};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -343,10 +344,10 @@ fn larger_group(groups: &[u8]) -> Vec<bool> {
 /// The shares of values above, equal to and below zero in a block of each row; NaN is none.
 fn balances(updates: ArrayView2<'_, f32>, block: std::ops::Range<usize>) -> Vec<Vec<f32>> {
     let length = block.len().max(1) as f64;
-    let balance = |row: ndarray::ArrayView1<'_, f32>| {
+    each_row(updates, |_, row| {
+        let values = &row[block.start.min(row.len())..block.end.min(row.len())];
         let share = |wanted: fn(f32) -> bool| {
-            let values = row.iter().skip(block.start).take(block.len());
-            (values.filter(|value| wanted(**value)).count() as f64 / length) as f32
+            (values.iter().filter(|value| wanted(**value)).count() as f64 / length) as f32
         };
         // A NaN is read as a zero.
         vec![
@@ -354,8 +355,7 @@ fn balances(updates: ArrayView2<'_, f32>, block: std::ops::Range<usize>) -> Vec<
             share(|value| value == 0.0 || value.is_nan()),
             share(|value| value < 0.0),
         ]
-    };
-    updates.rows().into_iter().map(balance).collect()
+    })
 }
 
 /// Divides each feature by the largest of all rows.
@@ -375,10 +375,9 @@ fn cosine_feature(updates: ArrayView2<'_, f32>, norms: &[f64], context: &Context
     let similar: Vec<f64> = if let Some(previous) = previous {
         let previous = previous.to_vec();
         let length = norm(&previous);
-        let to_previous = |(row, &norm): (ndarray::ArrayView1<'_, f32>, &f64)| {
-            cosine(dot(view_slice(&row), &previous), norm, length).unwrap_or(0.0)
-        };
-        updates.rows().into_iter().zip(norms).map(to_previous).collect()
+        each_row(updates, |row, values| {
+            cosine(dot(values, &previous), norms[row], length).unwrap_or(0.0)
+        })
     } else {
         let mut cosines = cosines(updates, 0.0);
         cosines.diag_mut().fill(0.0);
@@ -394,8 +393,8 @@ fn cosine_feature(updates: ArrayView2<'_, f32>, norms: &[f64], context: &Context
 fn distance_feature(updates: ArrayView2<'_, f32>, context: &Context<'_>) -> Vec<f32> {
     let distances: Vec<f64> = if let Some(previous) = &context.previous {
         let previous = previous.to_vec();
-        let rows = updates.rows().into_iter();
-        rows.map(|row| squared_distance(view_slice(&row), &previous).sqrt()).collect()
+        let distances = squared_distances_to(updates, &previous);
+        distances.into_iter().map(f64::sqrt).collect()
     } else {
         let near = updates.nrows() / 2;
         let to_others = |row: ndarray::ArrayView1<'_, f64>| {

@@ -14,12 +14,13 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView2};
+use ndarray::ArrayView2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
+use crate::kernels::votes::votes;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -77,17 +78,6 @@ impl Aggregator for SignMajority {
         let step = |votes: i64| self.step * votes.signum() as f32;
         Ok(Aggregate { vector: votes(updates).into_iter().map(step).collect(), weights: None })
     }
-}
-
-/// For each column the rows above zero less those below; NaN has no vote.
-pub(super) fn votes(updates: ArrayView2<'_, f32>) -> Array1<i64> {
-    let mut votes = Array1::zeros(updates.ncols());
-    for row in updates.rows() {
-        for (votes, &value) in votes.iter_mut().zip(row) {
-            *votes += i64::from(value > 0.0) - i64::from(value < 0.0);
-        }
-    }
-    votes
 }
 
 #[cfg(test)]

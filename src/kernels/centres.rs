@@ -12,8 +12,9 @@ use super::blocks;
 /// Columns whose squares are summed before the partial sum joins the total.
 const BLOCK: usize = 1024;
 
-/// Columns that are summed together where no distances are: more of each row at a time.
-const WIDE_BLOCK: usize = 2048;
+/// Columns that are summed together where no distances are: memory gives long pieces of a row
+/// faster than short ones.
+const WIDE_BLOCK: usize = 8192;
 
 /// Independent sums inside a block.
 const LANES: usize = 16;
@@ -21,8 +22,9 @@ const LANES: usize = 16;
 /// Rows that are compared with a point together.
 const ROWS: usize = 4;
 
-/// Rows that are added together: as many streams keep memory busy where each is short.
-const SUMMED: usize = 8;
+/// Rows that are added together: many streams keep memory busy, and each sum is loaded and stored
+/// once for all of them.
+const SUMMED: usize = 16;
 
 /// `‖x_i - point‖²` for every row, in `f64` and in an order that depends on the shape alone.
 ///
@@ -70,7 +72,7 @@ pub fn weighted_sum_and_distances(
     let (sums, partials) = ((sum.as_mut_slice(), BLOCK), (partial.as_mut_slice(), rows.max(1)));
     blocks::for_each_of_two(sums, partials, shared, |block, point, partial| {
         let start = block * BLOCK;
-        Arch::new().dispatch(WeightedSum { rows: &counted, start, sum: point });
+        Arch::new().dispatch(WeightedSum::<BLOCK> { rows: &counted, start, sum: point });
         Arch::new().dispatch(Distances { rows: all, start, point, partial });
     });
     (Array1::from(sum), sum_of_blocks(&partial, rows))
@@ -89,7 +91,7 @@ pub(super) fn weighted_sum_with(
     let mut sum = vec![0.0; columns];
     blocks::for_each(&mut sum, WIDE_BLOCK, blocks::shared(rows * columns), |block, sum| {
         let start = block * WIDE_BLOCK;
-        Arch::new().dispatch(WeightedSum { rows: &counted, start, sum });
+        Arch::new().dispatch(WeightedSum::<WIDE_BLOCK> { rows: &counted, start, sum });
     });
     Array1::from(sum)
 }
@@ -132,31 +134,32 @@ fn sum_of_blocks(partial: &[f64], rows: usize) -> Vec<f64> {
     totals
 }
 
-/// One block of a weighted sum.
-struct WeightedSum<'a> {
+/// One block of a weighted sum, of at most `COLUMNS` columns.
+struct WeightedSum<'a, const COLUMNS: usize> {
     rows: &'a [(&'a [f32], f64)],
     start: usize,
     sum: &'a mut [f32],
 }
 
-impl WithSimd for WeightedSum<'_> {
+impl<const COLUMNS: usize> WithSimd for WeightedSum<'_, COLUMNS> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        let mut sums = [0.0f64; WIDE_BLOCK];
+        let mut sums = [0.0f64; COLUMNS];
         let columns = self.sum.len();
         let sums = &mut sums[..columns];
         let (groups, rest) = self.rows.as_chunks::<SUMMED>();
         for group in groups {
-            let [a, b, c, d, e, f, g, h] = group.map(|(row, _)| &row[self.start..][..columns]);
+            let rows = group.map(|(row, _)| &row[self.start..][..columns]);
             let weights = group.map(|(_, weight)| weight);
             for (column, sum) in sums.iter_mut().enumerate() {
-                let values = [a, b, c, d, e, f, g, h].map(|row| f64::from(row[column]));
                 // Each sum takes the rows in order, as it would one after the other.
-                for (value, weight) in values.into_iter().zip(weights) {
-                    *sum += weight * value;
+                let mut total = *sum;
+                for place in 0..SUMMED {
+                    total += weights[place] * f64::from(rows[place][column]);
                 }
+                *sum = total;
             }
         }
         for (row, weight) in rest {

@@ -48,23 +48,38 @@ pub fn summarise_ranks(
     ranks: Range<usize>,
     summarise: impl Fn(&[Lanes]) -> Lanes + Sync,
 ) -> Array1<f32> {
-    let (rows, columns) = updates.dim();
-    assert!(ranks.start < ranks.end && ranks.end <= rows, "ranks {ranks:?} of {rows} rows");
+    let all: Vec<usize> = (0..updates.nrows()).collect();
+    summarise_ranks_of(updates, &all, ranks, summarise)
+}
+
+/// The same of some of the rows.
+///
+/// # Panics
+/// If `ranks` is empty or reaches past the number of these rows, or one of them is not there.
+pub fn summarise_ranks_of(
+    updates: ArrayView2<'_, f32>,
+    rows: &[usize],
+    ranks: Range<usize>,
+    summarise: impl Fn(&[Lanes]) -> Lanes + Sync,
+) -> Array1<f32> {
+    let count = rows.len();
+    assert!(ranks.start < ranks.end && ranks.end <= count, "ranks {ranks:?} of {count} rows");
     let updates = updates.as_standard_layout();
+    let columns = updates.ncols();
     let flat = updates.as_slice().expect("standard layout is contiguous");
+    let rows: Vec<&[f32]> =
+        rows.iter().map(|row| &flat[row * columns..(row + 1) * columns]).collect();
     let mut result = vec![0.0; columns];
-    blocks::for_each(&mut result, BLOCK, blocks::shared(rows * columns), |block, result| {
+    blocks::for_each(&mut result, BLOCK, blocks::shared(count * columns), |block, result| {
         let (start, ranks, summarise) = (block * BLOCK, ranks.clone(), &summarise);
-        Arch::new().dispatch(Sort { flat, rows, columns, start, ranks, summarise, result });
+        Arch::new().dispatch(Sort { rows: &rows, start, ranks, summarise, result });
     });
     Array1::from(result)
 }
 
 /// One pass over a block of columns, compiled for each kind of processor.
 struct Sort<'a, F> {
-    flat: &'a [f32],
-    rows: usize,
-    columns: usize,
+    rows: &'a [&'a [f32]],
     /// The first column of the block.
     start: usize,
     ranks: Range<usize>,
@@ -78,7 +93,8 @@ impl<F: Fn(&[Lanes]) -> Lanes> WithSimd for Sort<'_, F> {
     // Everything below must be inlined: only then is it compiled for the processor at hand.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Sort { flat, rows, columns, start, ranks, summarise, result } = self;
+        let Sort { rows: sources, start, ranks, summarise, result } = self;
+        let rows = sources.len();
         let tile = if rows < NARROW_FROM { TILE } else { LANES };
         let height = network::padded(rows);
         // Strips that were powers of two apart would compete for the same lines of the cache.
@@ -88,8 +104,8 @@ impl<F: Fn(&[Lanes]) -> Lanes> WithSimd for Sort<'_, F> {
         let strips = S::as_mut_simd_f32s(blocks::lined_up(&mut room, apart * tile)).0;
         let mut values = vec![[0.0f32; LANES]; ranks.len()];
         for (index, result) in result.chunks_mut(tile).enumerate() {
-            for row in 0..rows {
-                let source = &flat[row * columns + start + index * tile..][..result.len()];
+            for (row, source) in sources.iter().enumerate() {
+                let source = &source[start + index * tile..][..result.len()];
                 load(simd, source, &mut strips[row..], apart);
             }
             let groups = strips.chunks_mut(apart * (LANES / S::F32_LANES));

@@ -2,24 +2,38 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use super::row_norms::row_norms;
-use crate::vector::{dot, view_slice};
+use super::blocks;
+use super::panels::{Row, exponent, power, products};
+use super::row_norms::largest_of;
 
 /// The matrix of cosines, shape `[n, n]`: symmetric, 1 on the diagonal, within -1 and 1.
 ///
 /// Where a row is zero or not finite it has no direction: its cosine to any other row is
-/// `undefined`.
+/// `undefined`. Equal rows have exactly 1; others are exact to about 1e-7.
 pub fn cosines(updates: ArrayView2<'_, f32>, undefined: f64) -> Array2<f64> {
     let updates = updates.as_standard_layout();
-    let norms = row_norms(updates.view());
-    let mut cosines = Array2::eye(updates.nrows());
-    for i in 0..updates.nrows() {
-        for j in i + 1..updates.nrows() {
-            let (a, b) = (updates.row(i), updates.row(j));
-            let product = dot(view_slice(&a), view_slice(&b));
-            let cosine = cosine(product, norms[i], norms[j]).unwrap_or(undefined);
-            cosines[[i, j]] = cosine;
-            cosines[[j, i]] = cosine;
+    let flat = updates.as_slice().expect("standard layout is contiguous");
+    let (n, columns) = updates.dim();
+    let rows: Vec<&[f32]> = (0..n).map(|row| &flat[row * columns..(row + 1) * columns]).collect();
+    let shared = blocks::shared(flat.len());
+    let largest = largest_of(&rows, shared);
+    let directed: Vec<usize> =
+        (0..n).filter(|&row| largest[row] > 0.0 && largest[row].is_finite()).collect();
+    // Angles do not change with lengths: no square overflows.
+    let row = |&row: &usize| Row { values: rows[row], scale: power(-exponent(largest[row])) };
+    let scaled: Vec<Row<'_>> = directed.iter().map(row).collect();
+    let mut totals = vec![0.0; n * n];
+    products(&scaled, None, &mut totals, n, shared);
+    let mut cosines = Array2::from_elem((n, n), undefined);
+    cosines.diag_mut().fill(1.0);
+    let squares: Vec<f64> = (0..directed.len()).map(|i| totals[i * n + i]).collect();
+    for (i, &one) in directed.iter().enumerate() {
+        for (j, &other) in directed.iter().enumerate().skip(i + 1) {
+            // The root of the product, so that equal rows have exactly 1.
+            let lengths = (squares[i] * squares[j]).sqrt();
+            let cosine = cosine(totals[i * n + j], lengths, 1.0).unwrap_or(undefined);
+            cosines[[one, other]] = cosine;
+            cosines[[other, one]] = cosine;
         }
     }
     cosines

@@ -6,11 +6,17 @@
 //! over tiles of rows whose sums stay in registers, and join an `f64` total every 1024 columns.
 //! Where single precision cannot hold the squares, a pair is done again: scaled down where a row is
 //! huge, in `f64` where rows are nearly equal.
+//!
+//! Of more than 256 rows, pairs that are far from each other for their distance from the others
+//! have theirs from inner products of centred rows, which takes half the time (`products`).
+
+mod products;
 
 use ndarray::{Array2, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::blocks;
+use super::row_norms::{Largest, largest_of};
 use crate::vector::squared_distance;
 
 /// Columns summed in single precision before the partial sum joins the total.
@@ -40,6 +46,9 @@ const PARTS_MAX: usize = 32;
 /// Rows that are compared with all others before the next: as many as a cache holds of a block.
 const CHUNK: usize = 240;
 
+/// The share of all pairs, as its inverse, that products may leave open: half of these are pairs.
+const OPEN_SHARE: usize = 8;
+
 /// From here on the squares of a row's values may overflow.
 const HUGE: f32 = 1e15;
 
@@ -47,8 +56,20 @@ const HUGE: f32 = 1e15;
 /// and squares fit in either direction.
 const SCALE: f32 = f32::from_bits((127 - 96) << 23);
 
+/// Below this the squares of a row's values may underflow.
+const TINY: f32 = 1e-15;
+
+/// How many values tell that a row is not tiny, mostly.
+const PROBED: usize = 64;
+
+/// What tiny rows are multiplied by to be compared with each other: 2^96.
+const ENLARGE: f32 = f32::from_bits((127 + 96) << 23);
+
 /// Below this a sum of squares may have lost digits to underflow.
 const SMALLEST: f64 = 1e-30;
+
+/// The same where the rows were enlarged.
+const SMALLEST_OF_TINY: f64 = SMALLEST / (ENLARGE as f64 * ENLARGE as f64);
 
 /// The matrix of `‖x_i - x_j‖²`, shape `[n, n]`: symmetric, zero on the diagonal, never NaN.
 ///
@@ -63,22 +84,147 @@ pub fn squared_distances(updates: ArrayView2<'_, f32>) -> Array2<f64> {
         (0..updates.nrows()).map(|row| &flat[row * columns..(row + 1) * columns]).collect();
     let n = rows.len();
     let shared = blocks::shared(n * columns);
+    let tiny = tiny(&rows);
     let mut totals =
-        if n <= MANY { by_columns(&rows, n, 1.0, shared) } else { by_rows(&rows, shared) };
+        if n <= MANY { differences(&rows, &tiny, shared) } else { many(&rows, &tiny, shared) };
     if !totals.iter().all(|total| total.is_finite()) {
         repair(&rows, &mut totals, shared);
     }
+    let twins = twins(&rows, &totals);
     blocks::for_each(&mut totals, n.max(1), shared, |i, totals| {
         for j in i + 1..n {
-            totals[j] = checked(totals[j], rows[i], rows[j]);
+            let least = if tiny[i] && tiny[j] { SMALLEST_OF_TINY } else { SMALLEST };
+            if totals[j] < least {
+                totals[j] =
+                    if twins[i] == twins[j] { 0.0 } else { squared_distance(rows[i], rows[j]) };
+            }
         }
     });
-    for i in 0..n {
-        for j in i + 1..n {
-            totals[j * n + i] = totals[i * n + j];
+    mirror(&mut totals, n);
+    Array2::from_shape_vec((n, n), totals).expect("n times n elements")
+}
+
+/// Copies what is above the diagonal below it, square by square as a cache holds them.
+fn mirror(totals: &mut [f64], n: usize) {
+    const SQUARE: usize = 32;
+    for top in (0..n).step_by(SQUARE) {
+        for left in (top..n).step_by(SQUARE) {
+            for j in left..n.min(left + SQUARE) {
+                for i in top..j.min(top + SQUARE) {
+                    totals[j * n + i] = totals[i * n + j];
+                }
+            }
         }
     }
-    Array2::from_shape_vec((n, n), totals).expect("n times n elements")
+}
+
+/// For each row the first that has the same bytes: colluders often send one vector, and comparing
+/// each of them once is cheaper than summing zeros.
+fn twins(rows: &[&[f32]], totals: &[f64]) -> Vec<usize> {
+    let n = rows.len();
+    let bytes = |row: usize| bytemuck::cast_slice::<f32, u8>(rows[row]);
+    let mut twins: Vec<usize> = Vec::with_capacity(n);
+    for j in 0..n {
+        let same = |&i: &usize| totals[i * n + j] == 0.0 && twins[i] == i && bytes(i) == bytes(j);
+        let first = (0..j).find(same);
+        twins.push(first.unwrap_or(j));
+    }
+    twins
+}
+
+/// Which rows have tiny values alone; none unless there are two, whose squares would underflow.
+fn tiny(rows: &[&[f32]]) -> Vec<bool> {
+    let begins = |row: &[f32]| row.iter().take(PROBED).all(|value| value.abs() < TINY);
+    let all = |row: &&[f32]| begins(row) && Arch::new().dispatch(Largest(row)) < TINY;
+    let tiny: Vec<bool> = rows.iter().map(all).collect();
+    if tiny.iter().filter(|&&tiny| tiny).count() > 1 { tiny } else { vec![false; rows.len()] }
+}
+
+/// Sums of squared differences of all pairs.
+fn differences(rows: &[&[f32]], tiny: &[bool], shared: bool) -> Vec<f64> {
+    let n = rows.len();
+    let sums = |rows: &[&[f32]], until: usize| {
+        if n <= MANY { by_columns(rows, until, 1.0, shared) } else { by_rows(rows, until, shared) }
+    };
+    if !tiny.contains(&true) {
+        return sums(rows, n);
+    }
+    // What is tiny is compared with the others as it is, and among itself enlarged.
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|&row| tiny[row]);
+    let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
+    let until = tiny.iter().filter(|&&tiny| !tiny).count();
+    let mut totals = vec![0.0; n * n];
+    place(&mut totals, n, &order, &sums(&ordered, until), 1.0);
+    among_tiny(rows, tiny, &mut totals, shared);
+    totals
+}
+
+/// Puts the sums among the rows that are tiny in their places.
+fn among_tiny(rows: &[&[f32]], tiny: &[bool], totals: &mut [f64], shared: bool) {
+    let order: Vec<usize> = (0..rows.len()).filter(|&row| tiny[row]).collect();
+    let enlarged: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
+    let sums = by_columns(&enlarged, order.len(), ENLARGE, shared);
+    place(totals, rows.len(), &order, &sums, f64::from(ENLARGE));
+}
+
+/// Puts sums over rows that were scaled, and are in some `order`, where they belong above the
+/// diagonal.
+fn place(totals: &mut [f64], n: usize, order: &[usize], sums: &[f64], scale: f64) {
+    for (place, sums) in sums.chunks(order.len().max(1)).enumerate() {
+        for (&j, sum) in order.iter().zip(sums).skip(place + 1) {
+            let i = order[place];
+            totals[i.min(j) * n + i.max(j)] = sum / (scale * scale);
+        }
+    }
+}
+
+/// Sums for many rows: from products where these are good enough for most, else from differences.
+fn many(rows: &[&[f32]], tiny: &[bool], shared: bool) -> Vec<f64> {
+    let n = rows.len();
+    let largest = largest_of(rows, shared);
+    let kept: Vec<usize> = (0..n).filter(|&row| largest[row] < HUGE).collect();
+    if kept.len() <= MANY {
+        return differences(rows, tiny, shared);
+    }
+    let mut totals = products::distances(rows, &kept, &largest, shared);
+    among_tiny(rows, tiny, &mut totals, shared);
+    let open = totals.iter().filter(|total| total.is_nan()).count();
+    if open > n * n / OPEN_SHARE {
+        return differences(rows, tiny, shared);
+    }
+    for i in (0..n).filter(|&i| largest[i] >= HUGE) {
+        totals[i * n + i + 1..(i + 1) * n].fill(f64::INFINITY);
+        (0..i).for_each(|j| totals[j * n + i] = f64::INFINITY);
+    }
+    if open > 0 {
+        fill(rows, &mut totals, shared);
+    }
+    totals
+}
+
+/// Puts sums of squared differences in the place of NaN.
+fn fill(rows: &[&[f32]], totals: &mut [f64], shared: bool) {
+    let n = rows.len();
+    blocks::for_each(totals, STRIPE * n, shared, |index, totals| {
+        let (first, stripe) = (index * STRIPE, totals.len() / n);
+        let open = |&j: &usize| (0..stripe).any(|i| totals[i * n + j].is_nan());
+        let behind: Vec<usize> = (first + stripe..n).filter(open).collect();
+        let inside = (first..first + stripe).any(|j| open(&j));
+        if behind.is_empty() && !inside {
+            return;
+        }
+        let order: Vec<usize> = (first..first + stripe).chain(behind).collect();
+        let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
+        let sums = by_columns(&ordered, stripe, 1.0, false);
+        for (totals, sums) in totals.chunks_mut(n).zip(sums.chunks(order.len())) {
+            for (&j, &sum) in order.iter().zip(sums) {
+                if totals[j].is_nan() {
+                    totals[j] = sum;
+                }
+            }
+        }
+    });
 }
 
 /// Sums for the first `stripe` rows over parts of the columns, added in their order.
@@ -98,11 +244,11 @@ fn by_columns(rows: &[&[f32]], stripe: usize, scale: f32, shared: bool) -> Vec<f
     parts
 }
 
-/// Whole sums for stripes of rows.
-fn by_rows(rows: &[&[f32]], shared: bool) -> Vec<f64> {
+/// Whole sums for stripes of the rows before `until`.
+fn by_rows(rows: &[&[f32]], until: usize, shared: bool) -> Vec<f64> {
     let n = rows.len();
-    let stripe = if shared { STRIPE } else { n };
-    let mut totals = vec![0.0; n * n];
+    let stripe = if shared { STRIPE } else { until.max(1) };
+    let mut totals = vec![0.0; until * n];
     blocks::for_each(&mut totals, stripe * n, shared, |index, totals| {
         Arch::new().dispatch(Accumulate { rows, first: index * stripe, scale: 1.0, totals });
     });
@@ -113,10 +259,7 @@ fn by_rows(rows: &[&[f32]], shared: bool) -> Vec<f64> {
 /// finite.
 fn repair(rows: &[&[f32]], totals: &mut [f64], shared: bool) {
     let n = rows.len();
-    let mut largest = vec![0.0; n];
-    blocks::for_each(&mut largest, 1, shared, |row, largest| {
-        largest[0] = Arch::new().dispatch(Largest(rows[row]));
-    });
+    let largest = largest_of(rows, shared);
     let of = |wanted: fn(f32) -> bool| (0..n).filter(|&row| wanted(largest[row])).collect();
     let huge: Vec<usize> = of(|largest| (HUGE..f32::INFINITY).contains(&largest));
     let others: Vec<usize> = of(|largest| largest < HUGE);
@@ -135,33 +278,6 @@ fn repair(rows: &[&[f32]], totals: &mut [f64], shared: bool) {
             }
         }
     }
-}
-
-/// The largest absolute value of a row; infinity if one is not finite.
-struct Largest<'a>(&'a [f32]);
-
-impl WithSimd for Largest<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _simd: S) -> f32 {
-        // Without their sign, bits are in the order of the values, and NaN is the largest.
-        let magnitude = |value: &f32| value.to_bits() & (u32::MAX >> 1);
-        let largest = self.0.iter().map(magnitude).fold(0, u32::max);
-        f32::from_bits(largest.min(f32::INFINITY.to_bits()))
-    }
-}
-
-/// The fast sum where it can be trusted, else one in `f64`.
-fn checked(fast: f64, a: &[f32], b: &[f32]) -> f64 {
-    if fast >= SMALLEST {
-        return fast;
-    }
-    // Colluders often send one vector: comparing bytes is cheaper than summing zeros.
-    if fast == 0.0 && bytemuck::cast_slice::<f32, u8>(a) == bytemuck::cast_slice::<f32, u8>(b) {
-        return 0.0;
-    }
-    squared_distance(a, b)
 }
 
 /// Adds the distances above the diagonal from the rows of a stripe to all rows behind them,
@@ -286,14 +402,27 @@ impl<S: Simd> Tiles<'_, S> {
     }
 }
 
-/// Writes a row times `scale` to the beginning of `target`.
+/// Writes a row times `scale`, which is [`SCALE`] or [`ENLARGE`], to the beginning of `target`.
 #[inline(always)]
 fn times<'a>(scale: f32, row: &[f32], target: &'a mut [f32]) -> &'a [f32] {
     let target = &mut target[..row.len()];
     for (target, &value) in target.iter_mut().zip(row) {
-        *target = scale * value;
+        *target = if scale > 1.0 { enlarged(value) } else { scale * value };
     }
     target
+}
+
+/// A value times [`ENLARGE`]: one that is not normal by way of whole numbers, as processors
+/// multiply such a value two hundred times as slowly.
+#[inline(always)]
+fn enlarged(value: f32) -> f32 {
+    const NORMAL: u32 = f32::MIN_POSITIVE.to_bits();
+    /// What a unit of a value that is not normal is worth: 2^(96 - 149).
+    const UNIT: f32 = f32::from_bits((127 + 96 - 149) << 23);
+    let magnitude = value.to_bits() & (u32::MAX >> 1);
+    let (whole, normal) = if magnitude < NORMAL { (magnitude, 0) } else { (0, magnitude) };
+    let sum = whole as i32 as f32 * UNIT + f32::from_bits(normal) * ENLARGE;
+    f32::from_bits(sum.to_bits() | (value.to_bits() & !(u32::MAX >> 1)))
 }
 
 /// A row as `length` whole registers and the rest.

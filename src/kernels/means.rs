@@ -56,7 +56,7 @@ pub fn means_of_rows(updates: ArrayView2<'_, f32>, groups: &[Vec<usize>]) -> Arr
     let mut means = Array2::zeros((groups.len(), columns));
     let shared = blocks::shared(updates.len());
     let flat = updates.as_slice().expect("standard layout is contiguous");
-    let mut parts = columns_of(&mut means);
+    let mut parts = columns_of(&mut means, BLOCK);
     blocks::for_each(&mut parts, 1, shared, |block, parts| {
         let source = |row: usize| &flat[row * columns..(row + 1) * columns][block * BLOCK..];
         let sources: Vec<&[f32]> = (0..updates.nrows()).map(source).collect();
@@ -66,34 +66,14 @@ pub fn means_of_rows(updates: ArrayView2<'_, f32>, groups: &[Vec<usize>]) -> Arr
     means
 }
 
-/// Puts in the place of each row the mean of its group: [`means_of_rows`] in the memory of the rows
-/// themselves, for one group per row.
-///
-/// # Panics
-/// If there are not as many groups as rows, or a group names a row that is not there.
-pub fn mix_rows(updates: Array2<f32>, groups: &[Vec<u32>]) -> Array2<f32> {
-    assert_eq!(groups.len(), updates.nrows(), "one group for each row");
-    let mut updates = match updates.is_standard_layout() {
-        true => updates,
-        false => updates.as_standard_layout().into_owned(),
-    };
-    let shared = blocks::shared(updates.len());
-    let mut parts = columns_of(&mut updates);
-    blocks::for_each(&mut parts, 1, shared, |_, parts| {
-        Arch::new().dispatch(Average { sources: &[], groups, means: &mut parts[0] });
-    });
-    drop(parts);
-    updates
-}
-
-/// The rows of a matrix in standard layout, block of columns by block.
-fn columns_of(matrix: &mut Array2<f32>) -> Vec<Vec<&mut [f32]>> {
+/// The rows of a matrix in standard layout, `block` columns by `block` columns.
+pub(super) fn columns_of(matrix: &mut Array2<f32>, block: usize) -> Vec<Vec<&mut [f32]>> {
     let (rows, columns) = matrix.dim();
     let mut parts: Vec<Vec<&mut [f32]>> =
-        (0..columns.div_ceil(BLOCK)).map(|_| Vec::with_capacity(rows)).collect();
+        (0..columns.div_ceil(block)).map(|_| Vec::with_capacity(rows)).collect();
     let flat = matrix.as_slice_mut().expect("standard layout is contiguous");
     for row in flat.chunks_mut(columns.max(1)) {
-        for (part, row) in parts.iter_mut().zip(row.chunks_mut(BLOCK)) {
+        for (part, row) in parts.iter_mut().zip(row.chunks_mut(block)) {
             part.push(row);
         }
     }
@@ -102,7 +82,7 @@ fn columns_of(matrix: &mut Array2<f32>) -> Vec<Vec<&mut [f32]>> {
 
 /// One pass over all tiles of a block of columns, compiled for each kind of processor.
 struct Average<'a, 'b> {
-    /// The rows, from the block on; none where they are those of `means`.
+    /// The rows, from the block on.
     sources: &'a [&'a [f32]],
     groups: &'a [Vec<u32>],
     means: &'a mut [&'b mut [f32]],
@@ -113,7 +93,7 @@ impl WithSimd for Average<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.sources.len().max(self.groups.len()) < NARROW_FROM {
+        if self.sources.len() < NARROW_FROM {
             self.average::<S, REGISTERS>(simd);
         } else {
             self.average::<S, NARROW_REGISTERS>(simd);
@@ -126,16 +106,14 @@ impl Average<'_, '_> {
     fn average<S: Simd, const REGISTERS: usize>(self, simd: S) {
         let lanes = REGISTERS * S::F64_LANES;
         let columns = self.means.first().map_or(0, |row| row.len());
-        let in_place = self.sources.is_empty();
-        let rows = if in_place { self.means.len() } else { self.sources.len() };
+        let rows = self.sources.len();
         // The tile is widened once and read by all groups.
         let mut room = blocks::room(rows * lanes, 0.0f64);
         let tile = blocks::lined_up(&mut room, rows * lanes);
         let mut mean = vec![0.0f64; lanes];
         for start in (0..columns).step_by(lanes) {
             let width = lanes.min(columns - start);
-            for (row, wide) in tile.chunks_exact_mut(lanes).enumerate() {
-                let source = if in_place { &*self.means[row] } else { self.sources[row] };
+            for (wide, source) in tile.chunks_exact_mut(lanes).zip(self.sources) {
                 for (wide, &value) in wide.iter_mut().zip(&source[start..start + width]) {
                     *wide = f64::from(value);
                 }
@@ -199,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn in_place_and_on_any_number_of_threads_the_bits_are_the_same() {
+    fn on_any_number_of_threads_the_bits_are_the_same() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         for (rows, columns) in [(3, 100_001), (9, 70), (0, 4), (4, 0), (NARROW_FROM, 150)] {
             let value = |(row, column): (usize, usize)| ((row * 7 + column * 3) % 101) as f32 / 7.0;
@@ -207,14 +185,8 @@ mod tests {
             let groups: Vec<Vec<usize>> = (0..rows)
                 .map(|row| [row / 2, row].into_iter().chain(0..row / 3).collect())
                 .collect();
-            let apart = means_of_rows(updates.view(), &groups);
-            let narrow = |group: &Vec<usize>| group.iter().map(|&row| row as u32).collect();
-            let narrow: Vec<Vec<u32>> = groups.iter().map(narrow).collect();
-            assert_eq!(mix_rows(updates.clone(), &narrow), apart);
-            assert_eq!(pool.install(|| mix_rows(updates.clone(), &narrow)), apart);
-            assert_eq!(pool.install(|| means_of_rows(updates.view(), &groups)), apart);
-            let turned = updates.t().as_standard_layout().into_owned().reversed_axes();
-            assert_eq!(mix_rows(turned, &narrow), apart);
+            let means = means_of_rows(updates.view(), &groups);
+            assert_eq!(pool.install(|| means_of_rows(updates.view(), &groups)), means);
         }
     }
 

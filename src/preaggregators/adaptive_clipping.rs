@@ -56,16 +56,12 @@ impl PreAggregator for AdaptiveClipping {
     ) -> Result<Array2<f32>, AggregateError> {
         let (n, f) = (updates.nrows(), context.byzantine);
         self.admits(n, f)?;
-        let mut updates = updates.as_standard_layout().into_owned();
         let norms = norms(&updates);
         let mut ascending = norms.clone();
         // Rows without a norm are the longest, whatever the sign of their NaN.
         ascending.sort_unstable_by(|a, b| a.is_nan().cmp(&b.is_nan()).then_with(|| a.total_cmp(b)));
         let threshold = ascending[n - clipped(n, f) - 1];
-        for (row, &norm) in norms.iter().enumerate() {
-            shorten(updates.row_mut(row), norm, threshold);
-        }
-        Ok(updates)
+        Ok(shorten(updates, &norms, threshold))
     }
 }
 

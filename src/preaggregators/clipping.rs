@@ -71,11 +71,8 @@ impl PreAggregator for Clipping {
         context: &mut Context<'_>,
     ) -> Result<Array2<f32>, AggregateError> {
         self.admits(updates.nrows(), context.byzantine)?;
-        let mut updates = updates.as_standard_layout().into_owned();
-        for (row, norm) in norms(&updates).into_iter().enumerate() {
-            shorten(updates.row_mut(row), norm, self.threshold);
-        }
-        Ok(updates)
+        let norms = norms(&updates);
+        Ok(shorten(updates, &norms, self.threshold))
     }
 }
 

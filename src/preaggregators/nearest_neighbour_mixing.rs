@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView1};
+use ndarray::Array2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,8 @@ use super::{Claims, PreAggregator};
 use crate::aggregators::{AggregateError, Context};
 use crate::catalog::Entry;
 use crate::kernels::distances::squared_distances;
-use crate::kernels::means::mix_rows;
+use crate::kernels::least::least;
+use crate::kernels::mixing::{Members, mix_rows};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn PreAggregator, Claims> = Entry {
@@ -62,29 +63,16 @@ impl PreAggregator for NearestNeighbourMixing {
     ) -> Result<Array2<f32>, AggregateError> {
         let rows = updates.nrows();
         self.admits(rows, context.byzantine)?;
-        let distances = squared_distances(updates.view());
-        let neighbours: Vec<Vec<u32>> = (0..rows)
-            .map(|row| nearest(row, distances.row(row), rows - context.byzantine))
-            .collect();
-        drop(distances);
-        Ok(mix_rows(updates, &neighbours))
-    }
-}
-
-/// The `count` rows nearest to `row`, itself included, ascending by index.
-fn nearest(row: usize, distances: ArrayView1<'_, f64>, count: usize) -> Vec<u32> {
-    let mut others: Vec<u32> = (0..distances.len() as u32).collect();
-    others.swap_remove(row);
-    if count <= others.len() {
-        let distance = |other: u32| distances[other as usize];
-        others.select_nth_unstable_by(count - 1, |&a, &b| {
-            distance(a).total_cmp(&distance(b)).then(a.cmp(&b))
+        let mut distances = squared_distances(updates.view());
+        // Nothing is nearer than a row to itself, not even another that is the same.
+        distances.diag_mut().fill(-1.0);
+        let members = Members::new(rows, |row, add| {
+            let distances = distances.row(row).to_vec();
+            least(&distances, rows - context.byzantine, &mut Vec::new(), add);
         });
-        others.truncate(count - 1);
+        drop(distances);
+        Ok(mix_rows(updates, &members))
     }
-    others.push(row as u32);
-    others.sort_unstable();
-    others
 }
 
 #[cfg(test)]
