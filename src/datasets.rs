@@ -216,7 +216,13 @@ impl File {
         archive.or(packed).unwrap_or(&self.sha256)
     }
 
+    /// Whether it is a packed file itself, which is not to be unpacked.
+    pub fn is_packed(&self) -> bool {
+        self.name.strip_suffix(".gz").is_some()
+    }
+
     /// What is fetched to get it: itself, or its archive.
+    #[must_use]
     pub fn served(&self) -> File {
         let Some(archive) = &self.archive else { return self.clone() };
         File {
@@ -235,7 +241,8 @@ impl File {
             Some(_) => format!("{}.gz", self.name),
             None => self.name.clone(),
         };
-        DataError::Missing { set: self.folder.clone(), file, looked }
+        let either = self.packed.is_none() && self.archive.is_none();
+        DataError::Missing { set: self.folder.clone(), file, either, looked }
     }
 
     /// The error for content that is not what the manifest promises.
@@ -277,11 +284,7 @@ pub enum DataError {
     #[error(
         "{set}/{file} was not found, {}in {}: run `byzlab data fetch {set}`, or name the folder \
          that holds {set}/ with --data-dir or BYZLAB_DATA",
-        if file.ends_with(".gz") || file.ends_with(".bin") {
-            ""
-        } else {
-            "neither as it is nor with .gz, "
-        },
+        if *either { "neither as it is nor with .gz, " } else { "" },
         folders(looked)
     )]
     Missing {
@@ -289,6 +292,8 @@ pub enum DataError {
         set: String,
         /// The file's name.
         file: String,
+        /// Whether it was looked for as it is and packed.
+        either: bool,
         /// The folders that were searched.
         looked: Vec<String>,
     },

@@ -296,7 +296,7 @@ fn would_fetch(absent: &[&File], mirrors: &[String], folders: &DataFolders) -> S
     served.dedup();
     for file in &served {
         let (path, size) = (file.path(), megabytes(file.bytes));
-        let size = if file.name.ends_with(".gz") { size } else { format!("{size} unpacked") };
+        let size = if file.is_packed() { size } else { format!("{size} unpacked") };
         lines.push(format!("  {path} ({size}), from the first that serves it of"));
         lines.extend(mirrors.iter().map(|mirror| format!("    {}", addresses(mirror, file)[0])));
     }

@@ -454,7 +454,7 @@ mod tests {
         assert_eq!((found.train, found.test, found.classes, found.bytes), (12, 3, 3, true));
         assert_eq!(set.shape(), Shape { height: 3, width: 2, channels: 1, classes: 3 });
         // As NumPy has mean and standard deviation.
-        assert_eq!((found.mean, found.deviation), (vec![0.496296], vec![0.290847]));
+        assert_eq!((found.mean, found.deviation), (vec![0.496_296], vec![0.290_847]));
         assert_eq!(set.labels(Split::Test, &store).unwrap(), [2, 0, 1]);
         let samples = set.samples(Split::Train, &[11, 0, 11], &store).unwrap();
         assert_eq!(samples.labels, [2, 0, 2]);

@@ -76,9 +76,10 @@ pub(super) fn unpack(
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     sums.sort();
-    let text: String = sums.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+    let lines: Vec<String> =
+        sums.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
     let part = set.join(format!("{SUMS}.part"));
-    fs::write(&part, text)?;
+    fs::write(&part, lines.concat())?;
     fs::rename(part, set.join(SUMS))?;
     Ok(sums.iter().map(|(name, _)| set.join(name)).collect())
 }

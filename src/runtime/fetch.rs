@@ -111,7 +111,7 @@ pub fn addresses(mirror: &str, file: &File) -> Vec<String> {
 
 /// What a mirror may put behind the name of a file.
 fn endings(file: &File) -> &'static [&'static str] {
-    if file.name.ends_with(".gz") { &[""] } else { &[".gz", ""] }
+    if file.is_packed() { &[""] } else { &[".gz", ""] }
 }
 
 /// What one download comes to when it does not succeed.
@@ -356,8 +356,7 @@ fn verify_part(part: &Path, file: &File) -> Result<Option<String>, Trouble> {
 /// Gives a checked download its name, and deletes the broken file that it replaces.
 fn put_in_place(part: &Path, set: &Path, file: &File) -> Result<PathBuf, FetchError> {
     let [plain, packed] = names(set, file);
-    let is_packed =
-        !file.name.ends_with(".gz") && is_packed(part).map_err(|error| disk(part, error))?;
+    let is_packed = !file.is_packed() && is_packed(part).map_err(|error| disk(part, error))?;
     let (place, other) = if is_packed { (packed, plain) } else { (plain, packed) };
     fs::rename(part, &place).map_err(|error| disk(&place, error))?;
     if other.exists() && file.packed.is_none() {

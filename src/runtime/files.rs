@@ -107,7 +107,7 @@ fn list(path: &str) -> io::Result<Vec<Listed>> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else {
-            return Err(io::Error::other(format!("{:?} is no text", entry.file_name())));
+            return Err(io::Error::other(format!("{} is no text", entry.file_name().display())));
         };
         if !name.starts_with('.') {
             // What a link leads to counts, and not the link.
@@ -156,7 +156,7 @@ fn open(path: &Path, file: &File) -> io::Result<CheckedReader<Box<dyn Read>>> {
     let place = path.display().to_string();
     let mut stored = BufReader::with_capacity(BUFFER, fs::File::open(path)?);
     // What is called an archive is taken as it is.
-    let packed = !file.name.ends_with(".gz") && begins_packed(&mut stored)?;
+    let packed = !file.is_packed() && begins_packed(&mut stored)?;
     if file.archive.is_some() {
         let digest = recorded(path).ok_or_else(|| unrecorded(&place, file))?;
         return Ok(CheckedReader::held_to(Box::new(stored), place, file.bytes, &digest));
@@ -244,7 +244,11 @@ impl<R: Read> CheckedReader<R> {
         let room = (self.bytes + 1 - self.seen).min(buffer.len() as u64) as usize;
         let count = match self.reader.read(&mut buffer[..room]) {
             // A checked reader below has said what is wrong.
-            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<DataError>()) => {
+            Err(error)
+                if error
+                    .get_ref()
+                    .is_some_and(<dyn std::error::Error + Send + Sync>::is::<DataError>) =>
+            {
                 return Err(error);
             }
             Err(error) if is_damage(&error) => {
