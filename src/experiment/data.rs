@@ -370,7 +370,9 @@ mod tests {
         assert_eq!(judged("").len(), 50);
         let cut = judged("test = true");
         let mut counts = [0; 10];
-        cut.into_iter().for_each(|label| counts[usize::from(label)] += 1);
+        for label in cut {
+            counts[usize::from(label)] += 1;
+        }
         assert_eq!(counts, [5, 2, 1, 0, 0, 0, 0, 0, 0, 0]);
     }
 

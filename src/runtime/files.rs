@@ -58,8 +58,8 @@ impl DataFolders {
     /// Where `file` is, packed or not, in the first folder that has it. Its content is not read.
     pub fn find(&self, file: &File) -> Result<PathBuf, DataError> {
         let sets = || self.0.iter().map(|folder| folder.join(&file.folder));
-        // Unpacked bytes whose digest nobody published cannot be checked, and are not looked at; what
-        // comes in an archive was unpacked from it.
+        // Unpacked bytes whose digest nobody published cannot be checked, and are not looked at;
+        // what comes in an archive was unpacked from it.
         let [plain, packed] = [file.packed.is_none(), file.archive.is_none()];
         let looked_at = |set: PathBuf| names(&set, file).into_iter().zip([plain, packed]);
         let candidates = sets().flat_map(looked_at).filter_map(|(path, at)| at.then_some(path));
