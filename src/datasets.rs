@@ -3,6 +3,7 @@
 //! Members decode bytes that they are handed and never look for a file themselves; who hands
 //! them over has found the file, and checks it while it is read.
 
+mod cifar10;
 mod csv;
 mod digits;
 mod fashion_mnist;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-pub use self::manifest::{Counts, Manifest};
+pub use self::manifest::{Archive, Counts, Manifest};
 pub use self::survey::Survey;
 use crate::catalog::{Catalog, ConfigError, Parameters};
 use crate::dataset::{Samples, Scale, Shape, Split, Stored};
@@ -34,6 +35,7 @@ pub static CATALOG: Catalog<dyn Dataset> = Catalog {
         &digits::ENTRY,
         &mnist::ENTRY,
         &fashion_mnist::ENTRY,
+        &cifar10::ENTRY,
         &npz::ENTRY,
         &csv::ENTRY,
         &folder::ENTRY,
@@ -184,6 +186,10 @@ pub struct File {
     /// it is read packed.
     #[serde(default)]
     pub packed: Option<Packed>,
+    /// The archive that it comes in, where the digest of that is published and its own is not. The
+    /// manifest fills it in.
+    #[serde(skip)]
+    pub archive: Option<Archive>,
 }
 
 /// A file as it is served, packed.
@@ -202,9 +208,31 @@ impl File {
         format!("{}/{}", self.folder, self.name)
     }
 
-    /// The digest that the file is held to: of its unpacked bytes, or of the packed ones.
+    /// The published digest that the file is held to: of its unpacked bytes, of the packed ones, or
+    /// of the archive that it comes in.
     pub fn digest(&self) -> &str {
-        self.packed.as_ref().map_or(&self.sha256, |packed| &packed.sha256)
+        let archive = self.archive.as_ref().map(|archive| &archive.sha256);
+        let packed = self.packed.as_ref().map(|packed| &packed.sha256);
+        archive.or(packed).unwrap_or(&self.sha256)
+    }
+
+    /// Whether it is a packed file itself, which is not to be unpacked.
+    pub fn is_packed(&self) -> bool {
+        self.name.strip_suffix(".gz").is_some()
+    }
+
+    /// What is fetched to get it: itself, or its archive.
+    #[must_use]
+    pub fn served(&self) -> File {
+        let Some(archive) = &self.archive else { return self.clone() };
+        File {
+            folder: self.folder.clone(),
+            name: archive.name.clone(),
+            bytes: archive.bytes,
+            sha256: archive.sha256.clone(),
+            packed: None,
+            archive: None,
+        }
     }
 
     /// The error for a file that is in none of the folders `looked`.
@@ -213,7 +241,8 @@ impl File {
             Some(_) => format!("{}.gz", self.name),
             None => self.name.clone(),
         };
-        DataError::Missing { set: self.folder.clone(), file, looked }
+        let either = self.packed.is_none() && self.archive.is_none();
+        DataError::Missing { set: self.folder.clone(), file, either, looked }
     }
 
     /// The error for content that is not what the manifest promises.
@@ -255,7 +284,7 @@ pub enum DataError {
     #[error(
         "{set}/{file} was not found, {}in {}: run `byzlab data fetch {set}`, or name the folder \
          that holds {set}/ with --data-dir or BYZLAB_DATA",
-        if file.ends_with(".gz") { "" } else { "neither as it is nor with .gz, " },
+        if *either { "neither as it is nor with .gz, " } else { "" },
         folders(looked)
     )]
     Missing {
@@ -263,6 +292,8 @@ pub enum DataError {
         set: String,
         /// The file's name.
         file: String,
+        /// Whether it was looked for as it is and packed.
+        either: bool,
         /// The folders that were searched.
         looked: Vec<String>,
     },

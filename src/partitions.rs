@@ -256,7 +256,10 @@ mod tests {
                         continue;
                     }
                     let needed = nodes * if entry.name == "shards" { per_node } else { 1 };
-                    let there = if entry.name == "long_tail" { tail(&labels) } else { labels.len() };
+                    let there = match entry.name {
+                        "long_tail" => tail(&labels),
+                        _ => labels.len(),
+                    };
                     prop_assert!(there < needed, "{}", entry.name);
                     continue;
                 };

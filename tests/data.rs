@@ -7,6 +7,7 @@
 )]
 
 mod data {
+    mod archive;
     mod fetch;
     mod files;
     mod mirror;
@@ -29,6 +30,7 @@ mod data {
             bytes: bytes.len() as u64,
             sha256: sha256.concat(),
             packed: None,
+            archive: None,
         }
     }
 

@@ -292,9 +292,12 @@ fn places(files: &[&File], folders: &DataFolders) -> Vec<String> {
 fn would_fetch(absent: &[&File], mirrors: &[String], folders: &DataFolders) -> String {
     let home = folders.home().map_or("no folder".to_owned(), |home| home.display().to_string());
     let mut lines = vec![format!("--offline fetches nothing; without it, into {home}:")];
-    for file in absent {
+    let mut served: Vec<File> = absent.iter().map(|file| file.served()).collect();
+    served.dedup();
+    for file in &served {
         let (path, size) = (file.path(), megabytes(file.bytes));
-        lines.push(format!("  {path} ({size} unpacked), from the first that serves it of"));
+        let size = if file.is_packed() { size } else { format!("{size} unpacked") };
+        lines.push(format!("  {path} ({size}), from the first that serves it of"));
         lines.extend(mirrors.iter().map(|mirror| format!("    {}", addresses(mirror, file)[0])));
     }
     lines.join("\n")

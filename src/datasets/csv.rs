@@ -99,6 +99,9 @@ struct Table {
     survey: Survey,
 }
 
+/// Is handed a row's number, the name of its class, and its values.
+type TakeRow<'a> = dyn FnMut(usize, &str, &[f32]) -> Result<(), DataError> + 'a;
+
 impl Csv {
     fn checked(mut self) -> Result<Table, ConfigError> {
         self.check()?;
@@ -129,7 +132,7 @@ impl Csv {
         &self,
         path: &str,
         store: &dyn Store,
-        take: &mut dyn FnMut(usize, &str, &[f32]) -> Result<(), DataError>,
+        take: &mut TakeRow<'_>,
     ) -> Result<Vec<String>, DataError> {
         let lines = ShortLines { reader: store.given(path)?, since: 0 };
         let mut reader = ::csv::ReaderBuilder::new()
@@ -318,14 +321,10 @@ fn in_order(mut names: Vec<String>) -> Vec<String> {
 
 /// The class of this name.
 fn class(path: &str, names: &[String], row: usize, label: &str) -> Result<u8, DataError> {
-    match names.iter().position(|name| name == label) {
-        Some(class) => Ok(class as u8),
-        None => {
-            let number = row + 1;
-            let message = format!("row {number}: no training row has the class `{label}`");
-            Err(broken(path, message))
-        }
-    }
+    let class = names.iter().position(|name| name == label).ok_or_else(|| {
+        broken(path, format!("row {}: no training row has the class `{label}`", row + 1))
+    })?;
+    Ok(class as u8)
 }
 
 impl Table {
@@ -476,8 +475,8 @@ mod tests {
 
     #[test]
     fn a_share_is_drawn_by_the_tables_own_seed() {
-        let rows: String = (0..100).map(|row| format!("{row};{}\n", row % 10)).collect();
-        let store = Memory::of("a.csv", rows);
+        let rows: Vec<String> = (0..100).map(|row| format!("{row};{}\n", row % 10)).collect();
+        let store = Memory::of("a.csv", rows.concat());
         let set = |seed| {
             let parameters =
                 format!("path='a.csv'\nlabel='1'\nheader=false\ndelimiter=';'\nseed={seed}");
@@ -531,7 +530,8 @@ mod tests {
             refusal(FLOWERS, "label = 'species'\ntest = 1.0"),
             "`test` = 1 must be above 0 and below 1"
         );
-        let many: String = (0..257).map(|class| format!("{class},1\n")).collect();
+        let many: Vec<String> = (0..257).map(|class| format!("{class},1\n")).collect();
+        let many = many.concat();
         assert!(
             refusal(&many, "label = '0'\nheader = false").starts_with("row 257: more than 256")
         );

@@ -108,7 +108,7 @@ impl Folder {
         if !has("train") && !has("test") {
             return self.find_together(store, top);
         }
-        for missing in ["train", "test"].into_iter().filter(|name| !has(name)) {
+        if let Some(missing) = ["train", "test"].into_iter().find(|name| !has(name)) {
             return Err(broken(&self.path, format!("has no folder {missing} beside the other")));
         }
         let classes = folders(store, &format!("{}/train", self.path))?;

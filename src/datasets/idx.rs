@@ -128,6 +128,7 @@ mod tests {
             bytes,
             sha256: String::new(),
             packed: None,
+            archive: None,
         }
     }
 

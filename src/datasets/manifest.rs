@@ -24,8 +24,25 @@ pub struct Manifest {
     pub shape: Shape,
     /// How many samples each split has.
     pub samples: Counts,
+    /// The archive that all files come in, where its digest is published and theirs are not.
+    #[serde(default)]
+    pub archive: Option<Archive>,
     /// The files, each with its digest.
     pub files: Vec<File>,
+}
+
+/// An archive, `.tar.gz`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {
+    /// Its name.
+    pub name: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Their SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// The folder in it that holds the files.
+    pub folder: String,
 }
 
 /// Samples per split.
@@ -54,6 +71,7 @@ impl Manifest {
         let mut manifest: Manifest = toml::from_str(text)?;
         for file in &mut manifest.files {
             file.folder.clone_from(&manifest.name);
+            file.archive.clone_from(&manifest.archive);
         }
         Ok(manifest)
     }

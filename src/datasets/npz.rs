@@ -285,7 +285,8 @@ fn check_classes(path: &str, labels: &[u8], classes: usize) -> Result<(), DataEr
         Some(index) => {
             let label = labels[index];
             let message = format!(
-                "y_test: label {label} of sample {index} is not below {classes}, the classes of y_train"
+                "y_test: label {label} of sample {index} is not below {classes}, the classes of \
+                 y_train"
             );
             Err(broken(path, message))
         }
@@ -333,7 +334,8 @@ impl<'a> Images<'a> {
         if values == 0 || values > u128::from(VALUES_MAX) || count > SAMPLES_MAX {
             let shape = array.header.shape_text();
             let message = format!(
-                "{name}: its shape is {shape}: a sample must have 1 to {VALUES_MAX} values, and there are at most {SAMPLES_MAX}"
+                "{name}: its shape is {shape}: a sample must have 1 to {VALUES_MAX} values, and \
+                 there are at most {SAMPLES_MAX}"
             );
             return Err(broken(path, message));
         }
@@ -454,7 +456,7 @@ mod tests {
         assert_eq!((found.train, found.test, found.classes, found.bytes), (12, 3, 3, true));
         assert_eq!(set.shape(), Shape { height: 3, width: 2, channels: 1, classes: 3 });
         // As NumPy has mean and standard deviation.
-        assert_eq!((found.mean, found.deviation), (vec![0.496296], vec![0.290847]));
+        assert_eq!((found.mean, found.deviation), (vec![0.496_296], vec![0.290_847]));
         assert_eq!(set.labels(Split::Test, &store).unwrap(), [2, 0, 1]);
         let samples = set.samples(Split::Train, &[11, 0, 11], &store).unwrap();
         assert_eq!(samples.labels, [2, 0, 2]);
@@ -515,7 +517,8 @@ mod tests {
         );
         assert_eq!(
             refusal(|parts| parts.x_test = fractions(&[1, 3], &[0.0; 3])),
-            "x_test holds samples of 1 x 1 x 3 fractions, and x_train samples of 1 x 1 x 2 fractions"
+            "x_test holds samples of 1 x 1 x 3 fractions, and x_train samples of 1 x 1 x 2 \
+             fractions"
         );
         assert_eq!(
             refusal(|parts| parts.x_test = array("|u1", "(1, 2)", &[0; 2])),

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use self::aggregation::{aggregation, tolerable};
+use self::aggregation::{Aggregation, aggregation, tolerable};
 use self::data::{enough_samples, fit, resolved_data, scale, suitable};
 use self::evaluation::{measurable, resolved_evaluation};
 use self::exposure::exposed;
@@ -162,14 +162,8 @@ impl Plan {
             problems.keep(enough_samples(config, &*system.value, &*dataset.value, corrupted));
         }
         if let (Some(system), Some(wiring), Some(aggregation)) = (&system, &wiring, &aggregation) {
-            let tolerated = tolerable(config, &*system.value, &**wiring, &aggregation.rule);
-            if problems.keep(tolerated).is_some()
-                && let Some(threat) = &threat
-            {
-                let rule = &aggregation.rule;
-                let exposed = exposed(config, &*system.value, &**wiring, rule, &threat.threat);
-                problems.keep(exposed);
-            }
+            let threat = threat.as_ref().map(|planned| &planned.threat);
+            problems.keep(tolerated(config, system, &**wiring, aggregation, threat));
         }
         problems.end()?;
         let missing = "a part that was not built left a problem behind";
@@ -337,6 +331,19 @@ fn wired(
     wired
         .and_then(|wiring| measurable(config, &*wiring).map(|()| wiring))
         .map_err(|error| error.at(config.system.span.clone()))
+}
+
+/// Whether the rule can do what it has to wherever it is used, and against whom it is used.
+fn tolerated(
+    config: &Config,
+    system: &Member<dyn System>,
+    wiring: &dyn Wiring,
+    aggregation: &Aggregation,
+    threat: Option<&Threat>,
+) -> Result<(), ConfigError> {
+    let (system, rule) = (&*system.value, &aggregation.rule);
+    tolerable(config, system, wiring, rule)?;
+    threat.map_or(Ok(()), |threat| exposed(config, system, wiring, rule, threat))
 }
 
 /// The system, wired once more where that depends on who is corrupted.

@@ -19,6 +19,7 @@ use std::time::Duration;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
+use super::archive::unpack;
 use super::files::{DataFolders, is_packed, names, verify};
 use crate::datasets::{DataError, File};
 
@@ -101,10 +102,16 @@ fn lines(refusals: &[Refusal]) -> String {
     lines.concat()
 }
 
-/// Where a mirror serves `file`: packed first, as it is where it has no packed one.
-pub fn addresses(mirror: &str, file: &File) -> [String; 2] {
+/// Where a mirror serves `file`: packed first, as it is where it has no packed one. What is called
+/// packed itself is served as it is.
+pub fn addresses(mirror: &str, file: &File) -> Vec<String> {
     let mirror = mirror.trim_end_matches('/');
-    [format!("{mirror}/{}.gz", file.name), format!("{mirror}/{}", file.name)]
+    endings(file).iter().map(|ending| format!("{mirror}/{}{ending}", file.name)).collect()
+}
+
+/// What a mirror may put behind the name of a file.
+fn endings(file: &File) -> &'static [&'static str] {
+    if file.is_packed() { &[""] } else { &[".gz", ""] }
 }
 
 /// What one download comes to when it does not succeed.
@@ -155,12 +162,40 @@ impl Fetcher {
         let home = folders.home().ok_or(FetchError::Nowhere)?;
         let _lock = lock(home)?;
         let mut fetched = Vec::new();
-        for file in files {
+        for file in files.iter().filter(|file| file.archive.is_none()) {
             if folders.check(file).is_err() {
                 fetched.push(self.fetch_file(file, mirrors, &home.join(&file.folder), watch)?);
             }
         }
+        let packed: Vec<&File> =
+            files.iter().copied().filter(|file| file.archive.is_some()).collect();
+        if packed.iter().any(|file| folders.check(file).is_err()) {
+            fetched.extend(self.fetch_archive(&packed, mirrors, folders, home, watch)?);
+        }
         Ok(fetched)
+    }
+
+    /// Unpacks files from their archive, which is asked for unless it lies in one of the folders.
+    fn fetch_archive(
+        &self,
+        files: &[&File],
+        mirrors: &[String],
+        folders: &DataFolders,
+        home: &Path,
+        watch: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Vec<PathBuf>, FetchError> {
+        let Some((first, archive)) =
+            files.iter().find_map(|file| Some((*file, file.archive.as_ref()?)))
+        else {
+            return Ok(Vec::new());
+        };
+        let (served, set) = (first.served(), home.join(&first.folder));
+        let path = match folders.check(&served) {
+            Ok(path) => path,
+            Err(_) => self.fetch_file(&served, mirrors, &set, watch)?,
+        };
+        fs::create_dir_all(&set).map_err(|error| disk(&set, error))?;
+        unpack(&path, &archive.folder, files, &set).map_err(|error| disk(&path, error))
     }
 
     /// Asks one mirror after the other for `file`, into the folder `set`.
@@ -174,7 +209,7 @@ impl Fetcher {
         fs::create_dir_all(set).map_err(|error| disk(set, error))?;
         let mut refusals = Vec::new();
         for mirror in mirrors {
-            for (address, name) in addresses(mirror, file).into_iter().zip([".gz", ""]) {
+            for (address, name) in addresses(mirror, file).into_iter().zip(endings(file)) {
                 let part = set.join(format!("{}{name}.part", file.name));
                 let reason = match self.obtain(file, &address, &part, watch) {
                     Ok(()) => return put_in_place(&part, set, file),
@@ -321,7 +356,7 @@ fn verify_part(part: &Path, file: &File) -> Result<Option<String>, Trouble> {
 /// Gives a checked download its name, and deletes the broken file that it replaces.
 fn put_in_place(part: &Path, set: &Path, file: &File) -> Result<PathBuf, FetchError> {
     let [plain, packed] = names(set, file);
-    let is_packed = is_packed(part).map_err(|error| disk(part, error))?;
+    let is_packed = !file.is_packed() && is_packed(part).map_err(|error| disk(part, error))?;
     let (place, other) = if is_packed { (packed, plain) } else { (plain, packed) };
     fs::rename(part, &place).map_err(|error| disk(&place, error))?;
     if other.exists() && file.packed.is_none() {

@@ -16,6 +16,7 @@ use etcetera::BaseStrategy;
 use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 
+use super::archive::{SUMS, recorded};
 use crate::datasets::{DataError, File, Listed, Source, Store};
 
 /// The variable that names a folder of data sets.
@@ -57,9 +58,11 @@ impl DataFolders {
     /// Where `file` is, packed or not, in the first folder that has it. Its content is not read.
     pub fn find(&self, file: &File) -> Result<PathBuf, DataError> {
         let sets = || self.0.iter().map(|folder| folder.join(&file.folder));
-        // Unpacked bytes whose digest nobody published cannot be checked, and are not looked at.
-        let skipped = usize::from(file.packed.is_some());
-        let candidates = sets().flat_map(|set| names(&set, file).into_iter().skip(skipped));
+        // Unpacked bytes whose digest nobody published cannot be checked, and are not looked at;
+        // what comes in an archive was unpacked from it.
+        let [plain, packed] = [file.packed.is_none(), file.archive.is_none()];
+        let looked_at = |set: PathBuf| names(&set, file).into_iter().zip([plain, packed]);
+        let candidates = sets().flat_map(looked_at).filter_map(|(path, at)| at.then_some(path));
         candidates
             .into_iter()
             .find(|path| path.is_file())
@@ -77,9 +80,11 @@ impl DataFolders {
 impl Store for DataFolders {
     fn open(&self, file: &File) -> Result<Box<dyn Read>, DataError> {
         let path = self.find(file)?;
-        let reader = open(&path, file).map_err(|error| DataError::Io {
-            file: path.display().to_string(),
-            error: Arc::new(error),
+        let reader = open(&path, file).map_err(|error| match error.downcast::<DataError>() {
+            Ok(error) => error,
+            Err(error) => {
+                DataError::Io { file: path.display().to_string(), error: Arc::new(error) }
+            }
         })?;
         Ok(Box::new(BufReader::with_capacity(BUFFER, reader)))
     }
@@ -102,7 +107,7 @@ fn list(path: &str) -> io::Result<Vec<Listed>> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else {
-            return Err(io::Error::other(format!("{:?} is no text", entry.file_name())));
+            return Err(io::Error::other(format!("{} is no text", entry.file_name().display())));
         };
         if !name.starts_with('.') {
             // What a link leads to counts, and not the link.
@@ -150,7 +155,12 @@ pub(super) fn is_packed(path: &Path) -> io::Result<bool> {
 fn open(path: &Path, file: &File) -> io::Result<CheckedReader<Box<dyn Read>>> {
     let place = path.display().to_string();
     let mut stored = BufReader::with_capacity(BUFFER, fs::File::open(path)?);
-    let packed = begins_packed(&mut stored)?;
+    // What is called an archive is taken as it is.
+    let packed = !file.is_packed() && begins_packed(&mut stored)?;
+    if file.archive.is_some() {
+        let digest = recorded(path).ok_or_else(|| unrecorded(&place, file))?;
+        return Ok(CheckedReader::held_to(Box::new(stored), place, file.bytes, &digest));
+    }
     let unpacked: Box<dyn Read> = match &file.packed {
         None if packed => Box::new(GzDecoder::new(stored)),
         None => Box::new(stored),
@@ -161,6 +171,18 @@ fn open(path: &Path, file: &File) -> io::Result<CheckedReader<Box<dyn Read>>> {
         }
     };
     Ok(CheckedReader::new(unpacked, place, file))
+}
+
+/// The error for a file from an archive that nobody has unpacked with its digest recorded.
+fn unrecorded(place: &str, file: &File) -> io::Error {
+    let set = &file.folder;
+    let message = format!(
+        "its digest is published by nobody, and is not in {SUMS} beside it: run `byzlab data fetch \
+         {set}`, which unpacks it from the archive {} and records it",
+        file.served().name
+    );
+    let error = DataError::Broken { file: place.to_owned(), message };
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// Unpacks, and reads what was packed to its end once there is nothing more to unpack, so that
@@ -222,7 +244,11 @@ impl<R: Read> CheckedReader<R> {
         let room = (self.bytes + 1 - self.seen).min(buffer.len() as u64) as usize;
         let count = match self.reader.read(&mut buffer[..room]) {
             // A checked reader below has said what is wrong.
-            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<DataError>()) => {
+            Err(error)
+                if error
+                    .get_ref()
+                    .is_some_and(<dyn std::error::Error + Send + Sync>::is::<DataError>) =>
+            {
                 return Err(error);
             }
             Err(error) if is_damage(&error) => {
@@ -291,7 +317,7 @@ fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
@@ -308,6 +334,7 @@ mod tests {
             bytes: 3,
             sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".into(),
             packed: None,
+            archive: None,
         }
     }
 

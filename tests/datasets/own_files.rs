@@ -77,10 +77,10 @@ fn arrays_of_numpy() {
 
 #[test]
 fn a_table() {
-    let rows: String = (0..30)
+    let rows: Vec<String> = (0..30)
         .map(|row| format!("{},{},{}\n", row % 3, row, ["ant", "bee", "cow"][row % 3]))
         .collect();
-    let table = format!("legs,weight,animal\n{rows}");
+    let table = format!("legs,weight,animal\n{}", rows.concat());
     let set = "{ csv = { path = 'animals.csv', label = 'animal', test = 0.3 } }";
     let animals = lab(set, "animals.csv", table.as_bytes());
     let run = in_both(&animals);
