@@ -1,6 +1,6 @@
 //! `byzlab run`: runs an experiment, and says what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -129,7 +129,7 @@ pub fn all_workers(experiment: &Experiment) -> Vec<crate::node::NodeId> {
         let workers = plan.roster().ids().to_vec();
         workers.into_iter().chain(parts.into_iter().map(|part| part.node))
     });
-    nodes.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    nodes.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl OutputArguments {
@@ -167,6 +167,9 @@ pub fn execute(
     runtime::signal::on_interrupt(Arc::clone(&stop))?;
     let options = output.options(experiment, stop);
     keep_sweep(experiment, &options)?;
+    let doubts: BTreeSet<String> =
+        experiment.cells.iter().flat_map(|cell| cell.plan.doubts()).collect();
+    doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
     let telling = Telling::new(experiment, &options, output.json);
     let on_end = |index: usize, end: &CellEnd| telling.end(index, end);
     let pending = run::pending(&experiment.cells, &options, &on_end)?;
