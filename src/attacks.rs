@@ -111,6 +111,12 @@ pub trait Attack: Debug + Send + Sync {
         Ok(())
     }
 
+    /// Why it may come to nothing with such numbers, though it can be crafted: told before a run,
+    /// which goes on.
+    fn doubt(&self, _participants: usize, _corrupted: usize) -> Option<String> {
+        None
+    }
+
     /// What to send, one row per identity of the view.
     fn craft(
         &self,
@@ -307,8 +313,8 @@ pub enum AttackError {
     },
     /// The formula for the size of its shift gives nothing to send.
     #[error(
-        "{attack} has z = {deviations} for n = {participants} participants and m = {corrupted} \
-         corrupted: {reason}; set `deviations` in place of `formula`"
+        "{attack} has no z for n = {participants} participants and m = {corrupted} corrupted: \
+         {reason}; set `deviations` in place of `formula`"
     )]
     NoShift {
         /// The attack's name.
@@ -317,8 +323,6 @@ pub enum AttackError {
         participants: usize,
         /// How many of them are corrupted.
         corrupted: usize,
-        /// What the formula gives, in standard deviations.
-        deviations: String,
         /// What is wrong with that.
         reason: &'static str,
     },

@@ -11,10 +11,12 @@ mod attacks;
 mod authors;
 mod blades_legacy;
 mod byzfl;
+mod centres;
 mod crypto_ku;
 mod epfl;
 mod epfml;
 mod fedlib;
+mod fldetector;
 mod flower;
 mod ndss21;
 mod samples;
@@ -34,8 +36,9 @@ use crate::preaggregators::{self, Chain, Link, PreAggregator};
 pub use samples::Samples;
 
 /// The tables of all libraries.
-static LIBRARIES: [&[Entry]; 12] = [
+static LIBRARIES: [&[Entry]; 14] = [
     byzfl::ENTRIES,
+    centres::ENTRIES,
     flower::ENTRIES,
     epfml::ENTRIES,
     fedlib::ENTRIES,
@@ -47,6 +50,7 @@ static LIBRARIES: [&[Entry]; 12] = [
     blades_legacy::ENTRIES,
     authors::ENTRIES,
     signguard::ENTRIES,
+    fldetector::ENTRIES,
 ];
 
 /// One name of another library.

@@ -24,7 +24,7 @@ const TOLERANCE: f64 = 2e-5;
 
 /// What was recorded: the file, which is also the name that is `like` it, how many calls it
 /// holds, and how many of these depend on how a library breaks ties.
-const FILES: [(&str, usize, usize); 17] = [
+const FILES: [(&str, usize, usize); 19] = [
     ("blades-legacy.ClippedClustering", 14, 0),
     ("blades-legacy.FLTrust", 14, 0),
     ("crypto-ku.FLAME", 14, 2),
@@ -32,6 +32,8 @@ const FILES: [(&str, usize, usize); 17] = [
     ("crypto-ku.SignGuard", 12, 0),
     ("crypto-ku.SignSGD", 14, 0),
     ("dba.FoolsGold", 20, 0),
+    ("epfml.CenteredClipping", 48, 0),
+    ("fedlib.CenteredClipping", 34, 0),
     ("fedlib.ClippedClustering", 34, 2),
     ("fedlib.SignGuard", 28, 0),
     ("foolsgold-authors.FoolsGold", 34, 0),
@@ -45,7 +47,8 @@ const FILES: [(&str, usize, usize); 17] = [
 ];
 
 /// What was recorded of a call and is none of the library's parameters.
-const NOT_PARAMETERS: [&str; 12] = [
+const NOT_PARAMETERS: [&str; 13] = [
+    "start",
     "rounds",
     "cos_eps",
     "server_lr",

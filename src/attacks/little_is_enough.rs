@@ -8,8 +8,8 @@
 //! enough honest supporters further out: `z = Φ⁻¹((n - m - s) / (n - m))`, `s = ⌊n/2 + 1⌋ - m`,
 //! for `m` corrupted among `n`. That value is 0 where `n` is even and `m = 2`, or `n` odd and
 //! `m = 1` (n = 10 with m = 2, for one), and negative where `n` is even and `m = 1`: the attack
-//! vanishes. It has no value once `m` exceeds `n / 2`. All three are refused, with the numbers,
-//! before a run begins; `insist = true` takes a 0 or less, as libraries do without a word.
+//! vanishes, or helps. A run then warns, with the numbers, and goes on. Once `m` exceeds `n / 2`
+//! there is no value, and that is refused before a run begins.
 //!
 //! The defaults are those of the authors' code: minus, population, `z = 1.5`. ByzFL adds where
 //! the authors subtract, and takes the sample's deviation. The shift is far above what the
@@ -64,9 +64,6 @@ struct LittleIsEnough {
     sign: Sign,
     /// Whether the deviation is that of a sample (ByzFL's) or of the population (the authors').
     sample: bool,
-    /// Whether a formula's size of 0 or less is used all the same; by default it is refused.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    insist: bool,
 }
 
 /// The direction of the shift.
@@ -81,13 +78,7 @@ enum Sign {
 
 impl Default for LittleIsEnough {
     fn default() -> Self {
-        LittleIsEnough {
-            deviations: DEVIATIONS,
-            formula: false,
-            sign: Sign::Minus,
-            sample: false,
-            insist: false,
-        }
+        LittleIsEnough { deviations: DEVIATIONS, formula: false, sign: Sign::Minus, sample: false }
     }
 }
 
@@ -102,18 +93,10 @@ impl LittleIsEnough {
         Ok(())
     }
 
-    /// The formula's shift, refused where it is not positive unless it is insisted on.
-    fn largest(&self, participants: usize, corrupted: usize) -> Result<f64, AttackError> {
-        match quantile(participants, corrupted) {
-            Some(z) if self.insist => Ok(z),
-            _ => largest_shift(participants, corrupted),
-        }
-    }
-
     /// The signed size of the shift, in standard deviations.
     fn shift(&self, view: &View<'_>) -> Result<f64, AttackError> {
         let size = if self.formula {
-            self.largest(view.participants, view.corrupted)?
+            largest_shift(view.participants, view.corrupted)?
         } else {
             self.deviations
         };
@@ -140,9 +123,25 @@ impl Attack for LittleIsEnough {
         corrupted: usize,
     ) -> Result<(), AttackError> {
         if self.formula {
-            self.largest(participants, corrupted)?;
+            largest_shift(participants, corrupted)?;
         }
         knowledge.require(ENTRY.name, 2, participants, corrupted)
+    }
+
+    fn doubt(&self, participants: usize, corrupted: usize) -> Option<String> {
+        let z = quantile(participants, corrupted).filter(|_| self.formula)?;
+        // The quantile of one half is 0 up to rounding.
+        let comes_to = match z {
+            z if z > 1e-9 => return None,
+            z if z < -1e-9 => "pulls the wrong way",
+            _ => "sends the mean itself",
+        };
+        let numbers = format!("n = {participants} participants and m = {corrupted} corrupted");
+        Some(format!(
+            "little_is_enough has z = {:.3} for {numbers} and {comes_to}; set `deviations` in \
+             place of `formula`",
+            z + 0.0
+        ))
     }
 
     fn craft(
@@ -164,20 +163,14 @@ impl Attack for LittleIsEnough {
     }
 }
 
-/// The paper's `z_max`, refused where it is not positive or does not exist.
+/// The paper's `z_max`, refused where it does not exist.
 fn largest_shift(participants: usize, corrupted: usize) -> Result<f64, AttackError> {
-    let refuse = |z: f64, reason| AttackError::NoShift {
+    quantile(participants, corrupted).ok_or(AttackError::NoShift {
         attack: ENTRY.name,
         participants,
         corrupted,
-        deviations: format!("{z:.3}"),
-        reason,
-    };
-    let Some(z) = quantile(participants, corrupted) else {
-        return Err(refuse(f64::INFINITY, "the corrupted need no honest supporter"));
-    };
-    // The quantile of one half is 0 up to rounding.
-    if z < 1e-9 { Err(refuse(z, "the attack would vanish")) } else { Ok(z) }
+        reason: "the corrupted need no honest supporter",
+    })
 }
 
 /// The paper's `z_max`, whatever its sign; `None` where the corrupted need no honest supporter.
@@ -201,8 +194,11 @@ mod tests {
         assert!(attack.admits(Knowledge::Colluders, 10, 1).is_err());
         assert!(attack.admits(Knowledge::Omniscient, 10, 1).is_ok());
         let formula = LittleIsEnough { formula: true, ..attack };
-        // n = 10, m = 2: z_max is 0, and the attack would send the mean itself.
-        assert!(formula.admits(Knowledge::Omniscient, 10, 2).is_err());
+        // n = 10, m = 2: z_max is 0, and the attack sends the mean itself.
+        assert!(formula.admits(Knowledge::Omniscient, 10, 2).is_ok());
+        assert!(formula.doubt(10, 2).is_some() && formula.doubt(13, 3).is_none());
+        assert!(formula.admits(Knowledge::Omniscient, 10, 6).is_err());
+        assert_eq!(formula.doubt(10, 6), None);
         assert!(formula.admits(Knowledge::Omniscient, 13, 3).is_ok());
     }
 
@@ -253,23 +249,29 @@ mod tests {
     }
 
     #[test]
-    fn a_vanishing_attack_is_refused_with_the_numbers() {
+    fn a_vanishing_attack_is_doubted_with_the_numbers_and_goes_on() {
         let attack = LittleIsEnough { formula: true, ..Default::default() };
         let eight = array![[1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0], [8.0]];
         assert_eq!(
-            craft_omniscient(&attack, &eight, 2).unwrap_err().to_string(),
-            "little_is_enough has z = 0.000 for n = 10 participants and m = 2 corrupted: the \
-             attack would vanish; set `deviations` in place of `formula`"
+            attack.doubt(10, 2).unwrap(),
+            "little_is_enough has z = 0.000 for n = 10 participants and m = 2 corrupted and sends \
+             the mean itself; set `deviations` in place of `formula`"
         );
-        // Odd with one: zero. Even with one: negative. A majority: no value.
-        for (participants, corrupted) in [(11, 1), (10, 1), (10, 6), (3, 3), (1, 0), (0, 0)] {
+        let sent = craft_omniscient(&attack, &eight, 2).unwrap();
+        assert!((sent[[0, 0]] - 4.5).abs() < 1e-6, "{sent}");
+        // Odd with one: zero. Even with one: negative.
+        assert!(attack.doubt(11, 1).unwrap().contains("z = 0.000"));
+        assert!(attack.doubt(10, 1).unwrap().contains("pulls the wrong way"));
+        assert_eq!(LittleIsEnough::default().doubt(10, 1), None, "it has its size");
+        // A majority: no value.
+        for (participants, corrupted) in [(10, 6), (3, 3), (0, 0)] {
             assert!(largest_shift(participants, corrupted).is_err(), "{participants} {corrupted}");
         }
-        // Who insists on it sends the mean itself.
-        let insists = LittleIsEnough { insist: true, ..attack };
-        let sent = craft_omniscient(&insists, &eight, 2).unwrap();
-        assert!((sent[[0, 0]] - 4.5).abs() < 1e-6, "{sent}");
-        assert!(insists.admits(Knowledge::Omniscient, 10, 6).is_err());
+        assert_eq!(
+            craft_omniscient(&attack, &eight, 9).unwrap_err().to_string(),
+            "little_is_enough has no z for n = 17 participants and m = 9 corrupted: the corrupted \
+             need no honest supporter; set `deviations` in place of `formula`"
+        );
     }
 
     #[test]

@@ -165,6 +165,10 @@ impl Attack for Neurotoxin {
         self.inner.as_ref().map_or(Ok(()), |it| it.admits(knowledge, participants, corrupted))
     }
 
+    fn doubt(&self, participants: usize, corrupted: usize) -> Option<String> {
+        self.inner.as_ref()?.doubt(participants, corrupted)
+    }
+
     fn craft(
         &self,
         view: &View<'_>,

@@ -109,6 +109,10 @@ impl Attack for OnOff {
         self.inner.admits(knowledge, participants, corrupted)
     }
 
+    fn doubt(&self, participants: usize, corrupted: usize) -> Option<String> {
+        self.inner.doubt(participants, corrupted)
+    }
+
     fn craft(
         &self,
         view: &View<'_>,

@@ -106,6 +106,10 @@ impl Attack for SlowDrift {
         self.inner.admits(knowledge, participants, corrupted)
     }
 
+    fn doubt(&self, participants: usize, corrupted: usize) -> Option<String> {
+        self.inner.doubt(participants, corrupted)
+    }
+
     fn craft(
         &self,
         view: &View<'_>,

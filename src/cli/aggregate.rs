@@ -43,6 +43,9 @@ pub struct Arguments {
     /// The number of samples behind each row, for rules that weigh by it.
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
     samples: Vec<u64>,
+    /// The update from trusted data, for rules that compare with one: a .npy file of one vector.
+    #[arg(long, value_name = "TRUSTED.npy")]
+    trusted: Option<PathBuf>,
     /// The seed, for parts that draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -167,6 +170,7 @@ impl Parts {
         let rows = updates.nrows();
         let senders: Vec<NodeId> = (0..rows as u32).map(NodeId).collect();
         let samples = self.samples.as_ref().map(|samples| samples.counts(rows)).transpose()?;
+        let trusted = trusted(arguments, updates.ncols())?;
         let mut context = Context {
             round: Round(1),
             rounds_total: 1,
@@ -174,7 +178,7 @@ impl Parts {
             senders: &senders,
             samples: samples.as_deref(),
             previous: None,
-            trusted: None,
+            trusted: trusted.as_ref().map(|trusted| trusted.view()),
             head: None,
             memory: &mut Memory::default(),
             rng: &mut run_stream(arguments.seed, Purpose::Aggregation),
@@ -244,6 +248,17 @@ fn schema<T: ?Sized, C>(
 
 fn link<T: ?Sized>(member: Member<T>) -> Link<T> {
     Link { part: member.value, byzantine: None }
+}
+
+/// The trusted update, as long as a row of `columns` values.
+fn trusted(arguments: &Arguments, columns: usize) -> Result<Option<Array1<f32>>, Usage> {
+    let Some(path) = &arguments.trusted else { return Ok(None) };
+    let trusted = npy::read_vector(path).map_err(Usage::from)?;
+    if trusted.len() == columns {
+        return Ok(Some(trusted));
+    }
+    let (path, length) = (path.display(), trusted.len());
+    Err(Usage::new(format!("{path} holds {length} values, and the updates have {columns} each")))
 }
 
 /// Whether pre-aggregators alone can work on so many rows.

@@ -2,7 +2,7 @@
 
 mod keeping;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -138,7 +138,7 @@ pub fn all_workers(experiment: &Experiment) -> Vec<crate::node::NodeId> {
         let workers = plan.roster().ids().to_vec();
         workers.into_iter().chain(parts.into_iter().map(|part| part.node))
     });
-    nodes.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    nodes.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl OutputArguments {
@@ -177,6 +177,9 @@ pub fn execute(
     let options = output.options(experiment, stop);
     let chosen = chosen(experiment, &output.cells)?;
     keep_sweep(experiment, &options)?;
+    let doubts: BTreeSet<String> =
+        experiment.cells.iter().flat_map(|cell| cell.plan.doubts()).collect();
+    doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
     let keeping = output.results.as_deref().map(|file| Keeping::new(experiment, file));
     let keeping = keeping.transpose()?;
     let telling = Telling::new(experiment, &options, output.json, keeping);

@@ -116,6 +116,16 @@ pub struct Labels {
 }
 
 impl Plan {
+    /// What may not be as it was meant, though the cell can be run.
+    pub fn doubts(&self) -> Vec<String> {
+        let corrupted = self.threat.corrupted.len();
+        let attack = self.threat.attack.as_ref().filter(|_| corrupted > 0);
+        attack
+            .and_then(|attack| attack.doubt(self.system.value.workers(), corrupted))
+            .into_iter()
+            .collect()
+    }
+
     /// Checks a cell and builds what it names, or says everything that is wrong with it.
     pub fn check(config: &Config, seed: u64) -> Result<Plan, Vec<ConfigError>> {
         let mut problems = Problems::default();

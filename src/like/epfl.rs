@@ -7,7 +7,7 @@
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Tolerance, Translation, number, read};
+use super::{Entry, Kind, Tolerance, Translation, read};
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -58,22 +58,52 @@ pub(super) static ENTRIES: &[Entry] = &[
         },
     },
     Entry {
-        name: "epfl-rcl.RFA",
+        name: "epfl-byzmom.MeaMed",
         kind: Kind::Aggregator,
-        member: "geometric_median",
-        parameters: || schema_for!(Rfa),
+        member: "mean_around_median",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(MEAMED))),
+    },
+    Entry {
+        name: "epfl-rcl.MeaMed",
+        kind: Kind::Aggregator,
+        member: "mean_around_median",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(MEAMED))),
+    },
+    Entry {
+        name: "epfl-rcl.Bucketing",
+        kind: Kind::PreAggregator,
+        member: "bucketing",
+        parameters: || schema_for!(Bucketing),
         byzantine: None,
         translate: |given| {
-            read(given, |given: Rfa| {
-                let (nu, steps) = (number("nu", given.nu)?, given.steps);
-                Ok(Translation::to(format!("nu = {nu}\niterations = {steps}\nstart = \"zero\"")))
+            read(given, |given: Bucketing| {
+                let rows = given.permutation;
+                let order = rows.map_or(String::new(), |rows| format!("\norder = {rows:?}"));
+                let size = given.bucket_size;
+                Ok(Translation::to(format!("size = {size}\nremainder = \"bucket\"{order}")))
             })
         },
+    },
+    Entry {
+        // What its CeNNA begins with, before a trimmed mean or a geometric median.
+        name: "epfl-rcl.NNM",
+        kind: Kind::PreAggregator,
+        member: "nearest_neighbour_mixing",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
     },
 ];
 
 /// Their conventions for Krum.
 const KRUM: &str = "neighbours = \"inclusive\"\ndistance = \"plain\"\ntolerance = \"majority\"";
+
+/// Their convention for the mean around the median.
+const MEAMED: &str = "centre = \"lower\"";
 
 /// A rule that takes f and has no conventions to set.
 const fn plain(name: &'static str, member: &'static str) -> Entry {
@@ -148,19 +178,18 @@ enum Pivot {
     Median,
 }
 
-/// The geometric median.
+/// Its bucketing.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Rfa {
-    /// How many steps are made.
-    #[serde(rename = "T")]
-    steps: u32,
-    /// The distance below which rows weigh no more.
-    nu: f64,
+struct Bucketing {
+    /// How many rows make a bucket.
+    bucket_size: usize,
+    /// The order of the rows that it drew; absent: drawn.
+    permutation: Option<Vec<usize>>,
 }
 
-impl Default for Rfa {
+impl Default for Bucketing {
     fn default() -> Self {
-        Rfa { steps: 3, nu: 0.1 }
+        Bucketing { bucket_size: 2, permutation: None }
     }
 }

@@ -6,7 +6,7 @@
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Nothing, Translation, number, read};
+use super::{Entry, Kind, Nothing, Translation, read};
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -19,19 +19,6 @@ pub(super) static ENTRIES: &[Entry] = &[
             read(given, |given: Krum| {
                 let parameters = format!("keep = {}\nsum = true\n{KRUM}", given.m);
                 Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
-            })
-        },
-    },
-    Entry {
-        name: "epfml.RFA",
-        kind: Kind::Aggregator,
-        member: "geometric_median",
-        parameters: || schema_for!(Rfa),
-        byzantine: None,
-        translate: |given| {
-            read(given, |given: Rfa| {
-                let (nu, steps) = (number("nu", given.nu)?, given.steps);
-                Ok(Translation::to(format!("nu = {nu}\niterations = {steps}\nstart = \"zero\"")))
             })
         },
     },
@@ -87,23 +74,6 @@ struct Krum {
 impl Default for Krum {
     fn default() -> Self {
         Krum { f: None, m: 1 }
-    }
-}
-
-/// Its geometric median.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Rfa {
-    /// How many steps are made.
-    #[serde(rename = "T")]
-    steps: u32,
-    /// The distance below which rows weigh no more.
-    nu: f64,
-}
-
-impl Default for Rfa {
-    fn default() -> Self {
-        Rfa { steps: 8, nu: 0.1 }
     }
 }
 

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
 use super::{Entry, Kind, Translation, number, read};
+use crate::catalog::ConfigError;
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -43,6 +44,14 @@ pub(super) static ENTRIES: &[Entry] = &[
                 Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
             })
         },
+    },
+    Entry {
+        name: "fedlib.TrimmedMean",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(TrimmedMean),
+        byzantine: None,
+        translate: |given| read(given, TrimmedMean::translate),
     },
 ];
 
@@ -84,5 +93,39 @@ struct DnC {
 impl Default for DnC {
     fn default() -> Self {
         DnC { f: None, sub_dim: 10_000, num_iters: 5, filter_frac: 1.0, coordinates: None }
+    }
+}
+
+/// Its trimmed mean.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct TrimmedMean {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many rows are dropped at each end, in multiples of f, rounded down. If it is not 1, f
+    /// must be given with it.
+    filter_frac: f64,
+}
+
+impl Default for TrimmedMean {
+    fn default() -> Self {
+        TrimmedMean { f: None, filter_frac: 1.0 }
+    }
+}
+
+impl TrimmedMean {
+    fn translate(self) -> Result<Translation, ConfigError> {
+        let byzantine = match self.f {
+            Some(f) if (0.0..=1.0).contains(&self.filter_frac) => {
+                Some((self.filter_frac * f as f64) as usize)
+            }
+            None if self.filter_frac == 1.0 => None,
+            _ => {
+                let message =
+                    format!("`filter_frac` is {}: it takes 0 to 1, and `f`", self.filter_frac);
+                return Err(ConfigError::new(message).help("give `f` with it"));
+            }
+        };
+        Ok(Translation { byzantine, ..Translation::to("") })
     }
 }

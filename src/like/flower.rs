@@ -1,4 +1,5 @@
-//! Flower 1.41.0, Beutel et al.: the functions of `flwr.server.strategy.aggregate`.
+//! Flower 1.41.0, Beutel et al.: the functions of `flwr.server.strategy.aggregate`, and the
+//! strategies that call them.
 //!
 //! They check no number of byzantine clients, cut `⌊cut · n⌋` values at each end, and weigh what
 //! Krum keeps, like the mean itself, by the sample counts that clients declare. Defaults are
@@ -7,7 +8,7 @@
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Samples, Tolerance, Translation, number, read};
+use super::{Entry, Kind, Nothing, Samples, Tolerance, Translation, number, read};
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -60,6 +61,60 @@ pub(super) static ENTRIES: &[Entry] = &[
         parameters: || schema_for!(Tolerance),
         byzantine: Some(0),
         translate: |given| read(given, |given: Tolerance| Ok(given.with(BULYAN))),
+    },
+    Entry {
+        name: "flower.FedAvg",
+        kind: Kind::Aggregator,
+        member: "mean",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| read(given, |Nothing {}| Ok(Translation::to("weighting = \"samples\""))),
+    },
+    Entry {
+        name: "flower.FedMedian",
+        kind: Kind::Aggregator,
+        member: "median",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| read(given, |Nothing {}| Ok(Translation::to("middle = \"midpoint\""))),
+    },
+    Entry {
+        name: "flower.FedTrimmedAvg",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(FedTrimmedAvg),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: FedTrimmedAvg| {
+                Ok(Translation::to(format!("fraction = {}", number("beta", given.beta)?)))
+            })
+        },
+    },
+    Entry {
+        name: "flower.Krum",
+        kind: Kind::Aggregator,
+        member: "multi_krum",
+        parameters: || schema_for!(Krum),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: Krum| {
+                let (f, to_keep) = (given.num_malicious_clients, given.num_clients_to_keep);
+                Ok(AggregateKrum { f, to_keep, weights: None }.translate())
+            })
+        },
+    },
+    Entry {
+        name: "flower.Bulyan",
+        kind: Kind::Aggregator,
+        member: "bulyan",
+        parameters: || schema_for!(Bulyan),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: Bulyan| {
+                let tolerance = Tolerance { f: given.num_malicious_clients };
+                Ok(tolerance.with(BULYAN))
+            })
+        },
     },
 ];
 
@@ -116,4 +171,36 @@ impl AggregateKrum {
         );
         Translation { parameters, byzantine: self.f, samples: self.weights }
     }
+}
+
+/// Its strategy of the trimmed mean.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct FedTrimmedAvg {
+    /// The fraction of values that is cut at each end.
+    beta: f64,
+}
+
+impl Default for FedTrimmedAvg {
+    fn default() -> Self {
+        FedTrimmedAvg { beta: 0.2 }
+    }
+}
+
+/// Its strategy of Krum and Multi-Krum.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Krum {
+    /// How many byzantine clients to expect; absent: the declared number, else 0.
+    num_malicious_clients: Option<usize>,
+    /// How many clients' updates are averaged; 0 is Krum.
+    num_clients_to_keep: usize,
+}
+
+/// Its strategy of Bulyan.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Bulyan {
+    /// How many byzantine clients to expect; absent: the declared number, else 0.
+    num_malicious_clients: Option<usize>,
 }

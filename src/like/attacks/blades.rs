@@ -15,7 +15,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         byzantine: None,
         translate: |given| {
             read(given, |Nothing {}| {
-                Ok(Translation::to("formula = true\ninsist = true\nsign = \"plus\"\nsample = true"))
+                Ok(Translation::to("formula = true\nsign = \"plus\"\nsample = true"))
             })
         },
     },

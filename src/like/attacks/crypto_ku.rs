@@ -13,9 +13,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         parameters: || schema_for!(Nothing),
         byzantine: None,
         translate: |given| {
-            read(given, |Nothing {}| {
-                Ok(Translation::to("formula = true\ninsist = true\nsample = true"))
-            })
+            read(given, |Nothing {}| Ok(Translation::to("formula = true\nsample = true")))
         },
     },
     Entry {

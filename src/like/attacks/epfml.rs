@@ -56,7 +56,7 @@ impl LittleIsEnough {
     fn translation(self) -> Result<Translation, crate::catalog::ConfigError> {
         let size = match self.z {
             Some(z) => format!("deviations = {}", number("z", z)?),
-            None => "formula = true\ninsist = true".to_owned(),
+            None => "formula = true".to_owned(),
         };
         Ok(Translation::to(format!("{size}\nsign = \"minus\"\nsample = true")))
     }
