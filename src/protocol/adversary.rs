@@ -354,6 +354,7 @@ mod tests {
     use super::*;
     use crate::attacks::CATALOG;
     use crate::catalog::Choice;
+    use crate::protocol::participation::Participation;
     use crate::protocol::worker::tests::{train, trainer};
 
     /// An adversary that holds nodes 0 and 1; nodes 2 and 3 are honest.
@@ -484,5 +485,56 @@ mod tests {
         let silence = Message::Absent { round: Round(1) };
         let actions = adversary.step(Event::Tapped { from: NodeId(3), message: silence }).unwrap();
         assert_eq!(said(&actions), [(0, None)]);
+    }
+
+    /// Sends how many take part and how many of those are corrupted.
+    #[derive(Debug)]
+    struct Counting;
+
+    impl Attack for Counting {
+        fn needs(&self) -> Knowledge {
+            Knowledge::OwnData
+        }
+
+        fn uses_own(&self, _knowledge: Knowledge) -> bool {
+            false
+        }
+
+        fn craft(
+            &self,
+            view: &View<'_>,
+            _memory: &mut Memory,
+            _rng: &mut dyn rand::Rng,
+        ) -> Result<Crafted, AttackError> {
+            let count = (10 * view.participants + view.corrupted) as f32;
+            let honest = view.honest.map_or(0, |rows| rows.nrows()) as f32 / 8.0;
+            let shape = (view.identities.len(), view.global.len());
+            Ok(Crafted::PerNode(Array2::from_elem(shape, count + honest)))
+        }
+    }
+
+    #[test]
+    fn where_some_are_drawn_it_is_shown_those_alone_and_waits_for_nobody_else() {
+        let participation = Participation { seed: 1, workers: 4, count: 2 };
+        let mut adversary = adversary("sign_flip", Knowledge::Omniscient, 0.0);
+        adversary.settings.attack = Arc::new(Counting);
+        adversary.settings.faults.participation = Some(participation);
+        let mut counts = BTreeSet::new();
+        for round in 1..=20 {
+            let drawn = participation.drawn(Round(round));
+            let honest = drawn.iter().filter(|node| node.0 >= 2);
+            for node in honest.clone() {
+                assert!(adversary.step(tapped(node.0, round, 1.0)).unwrap().is_empty());
+            }
+            let corrupted: Vec<u32> =
+                drawn.iter().map(|node| node.0).filter(|node| *node < 2).collect();
+            let expected = 20.0 + corrupted.len() as f32 + honest.count() as f32 / 8.0;
+            for &node in &corrupted {
+                let answer = adversary.step(train(node, round)).unwrap();
+                assert_eq!(said(&answer), [(node, Some(expected))]);
+            }
+            counts.insert(corrupted.len());
+        }
+        assert_eq!(counts, BTreeSet::from([0, 1, 2]), "rounds of every kind");
     }
 }

@@ -6,6 +6,9 @@
 //! `v = momentum · v + (1 - dampening) · aggregate`, and steps along it: the classic form, in which
 //! one bad aggregate stays for as long as momentum lasts.
 //!
+//! What workers share holds the factor of a schedule and the sum of their local steps, so the
+//! server's momentum is over those, as in federated averaging with momentum.
+//!
 //! Reference: El-Mhamdi, Guerraoui and Rouault, Distributed Momentum for Byzantine-resilient
 //! Stochastic Gradient Descent, ICLR 2021; Hsu, Qi and Brown, Measuring the Effects of
 //! Non-Identical Data Distribution for Federated Visual Classification, arXiv 1909.06335, 2019

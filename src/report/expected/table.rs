@@ -51,9 +51,9 @@ fn line(comparison: &Comparison, shared: &[(String, String)]) -> String {
         expectation.keys.iter().filter(|pair| !shared.contains(pair)).cloned().collect();
     let over = match &expectation.over {
         Over::One => String::new(),
-        Over::Minimum(key) => format!("least over {}", short(key)),
-        Over::Maximum(key) => format!("greatest over {}", short(key)),
-        Over::Mean(key) => format!("mean over {}", short(key)),
+        Over::Minimum(key) => format!("least of {} over {}", comparison.cells, short(key)),
+        Over::Maximum(key) => format!("greatest of {} over {}", comparison.cells, short(key)),
+        Over::Mean(key) => format!("mean of {} over {}", comparison.cells, short(key)),
         Over::Difference { from, subtracted, .. } => format!("{from} minus {subtracted}"),
     };
     let parts = [name(&keys), over, expectation.metric.name().to_owned()];
