@@ -3,11 +3,17 @@
 //! Sums run over blocks of fixed size in fixed order with `f64` accumulation, so that a norm
 //! does not depend on who computes it or on how many threads there are.
 
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined into the dispatched function is compiled for the processor"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayView1};
+use pulp::{Arch, NullaryFnOnce};
 use serde::{Deserialize, Serialize};
 
 use crate::node::NodeId;
@@ -22,25 +28,42 @@ const BLOCK: usize = 1024;
 /// changing the order of additions.
 const LANES: usize = 16;
 
-/// The sum over `f(a[i], b[i])`, in an order that depends on the length alone.
-fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
+/// The sum over `of(a[i], b[i])`, in an order that depends on the length alone.
+fn sum_pairs(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f64) -> f64 {
     assert_eq!(a.len(), b.len(), "vectors of different lengths");
-    let mut total = 0.0;
-    for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
-        let mut lanes = [0.0f64; LANES];
-        let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-        let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-        for (a, b) in a_blocks.iter().zip(b_blocks) {
-            for lane in 0..LANES {
-                lanes[lane] += f(a[lane], b[lane]);
+    Arch::new().dispatch(SumPairs { a, b, of })
+}
+
+/// A sum over pairs in lanes of its own, compiled for each kind of processor.
+struct SumPairs<'a, F> {
+    a: &'a [f32],
+    b: &'a [f32],
+    of: F,
+}
+
+impl<F: Fn(f32, f32) -> f64> NullaryFnOnce for SumPairs<'_, F> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn call(self) -> f64 {
+        let SumPairs { a, b, of } = self;
+        let mut total = 0.0;
+        for (a, b) in a.chunks(BLOCK).zip(b.chunks(BLOCK)) {
+            let mut lanes = [0.0f64; LANES];
+            let (a_blocks, a_rest) = a.as_chunks::<LANES>();
+            let (b_blocks, b_rest) = b.as_chunks::<LANES>();
+            for (a, b) in a_blocks.iter().zip(b_blocks) {
+                for lane in 0..LANES {
+                    lanes[lane] += of(a[lane], b[lane]);
+                }
             }
+            for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
+                lanes[lane] += of(*a, *b);
+            }
+            total += lanes.iter().sum::<f64>();
         }
-        for (lane, (a, b)) in a_rest.iter().zip(b_rest).enumerate() {
-            lanes[lane] += f(*a, *b);
-        }
-        total += lanes.iter().sum::<f64>();
+        total
     }
-    total
 }
 
 /// The inner product of two vectors of one length.
