@@ -7,11 +7,11 @@
 //! Unless `data.scale` says otherwise, channels come out as `(value / 255 - mean) / deviation`
 //! with mean 0.4914, 0.4822, 0.4465 and deviation 0.2470, 0.2435, 0.2616 of red, green and blue:
 //! those of the training pixels. Many published programs have deviations 0.2023, 0.1994 and 0.2010
-//! in their place, the mean of the deviations of single images; to compare with these, say so.
+//! in their place; to compare with these, say so.
 //!
-//! When it misleads: without augmentation and normalisation layers a network that trains in
-//! minutes is near 65 %, so differences between defences are small beside what a better model
-//! would change.
+//! When it misleads: published accuracies rest on augmentation and normalisation layers, without
+//! which a network stays far below them, and differences between defences are small beside what a
+//! better model would change.
 //!
 //! Reference: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical
 //! report, University of Toronto, 2009.

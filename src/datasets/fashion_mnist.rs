@@ -7,8 +7,8 @@
 //! Its publishers give digests of the packed files alone, so it is read packed: the files must
 //! lie there with `.gz`, as `byzlab data fetch fashion_mnist` leaves them.
 //!
-//! When it misleads: harder than MNIST (a softmax regression is near 84 %), it is still small,
-//! clean and balanced, and shirts are confused with pullovers whatever the defence.
+//! When it misleads: harder than MNIST, it is still small, clean and balanced, and shirts are
+//! confused with pullovers whatever the defence.
 //!
 //! Reference: H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for
 //! Benchmarking Machine Learning Algorithms, arXiv 1708.07747, 2017.

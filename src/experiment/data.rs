@@ -169,18 +169,24 @@ impl Provider {
     /// Which samples each worker holds.
     pub fn split(&self, plan: &Plan) -> Result<Arc<Vec<Vec<usize>>>, LoadError> {
         Recent::get(&self.splits, plan.split_key(), || {
-            let all = plan.dataset.value.labels(Split::Train, &*self.store)?;
-            let (_, given) = divided(plan);
-            let labels: Vec<u8> = given.iter().map(|&index| all[index]).collect();
+            let mut labels = plan.dataset.value.labels(Split::Train, &*self.store)?;
+            // A worker is small: where all samples are given out, there is no list of them.
+            let given = (plan.held_out() > 0).then(|| divided(plan).1);
+            if let Some(given) = &given {
+                labels = given.iter().map(|&index| labels[index]).collect();
+            }
             let mut rng = run_stream(plan.seed, Purpose::Partition);
             let classes = plan.dataset.value.shape().classes;
             let holders = plan.holders();
             let pieces = plan.partition.value.split(&labels, classes, holders.len(), &mut rng)?;
             let mut split = vec![Vec::new(); plan.system.value.workers()];
-            for (node, piece) in holders.into_iter().zip(pieces) {
-                split[node.index()] = piece.into_iter().map(|place| given[place]).collect();
+            for (node, mut piece) in holders.into_iter().zip(pieces) {
+                if let Some(given) = &given {
+                    piece.iter_mut().for_each(|place| *place = given[*place]);
+                }
+                split[node.index()] = piece;
             }
-            add_copies(plan, &given, &mut split);
+            add_copies(plan, &mut split);
             Ok(Arc::new(split))
         })
     }
@@ -254,15 +260,19 @@ fn drawn(indices: &[usize], count: usize, rng: &mut impl Rng) -> Vec<usize> {
 
 /// Gives those who hold no piece copies of samples that are drawn from all, as many as a holder
 /// has in the mean.
-fn add_copies(plan: &Plan, given: &[usize], split: &mut [Vec<usize>]) {
+fn add_copies(plan: &Plan, split: &mut [Vec<usize>]) {
     let holders = plan.holders();
+    if holders.len() == split.len() {
+        return;
+    }
+    let (_, given) = divided(plan);
     let held: usize = split.iter().map(Vec::len).sum();
     let mean = (held / holders.len().max(1)).max(1);
     for &node in plan.roster().ids() {
         if holders.binary_search(&node).is_err() {
             // Round 0 is the stream of the server's own samples and of the partition itself.
             let mut rng = stream(plan.seed, Purpose::Partition, Round(1), node);
-            split[node.index()] = drawn(given, mean, &mut rng);
+            split[node.index()] = drawn(&given, mean, &mut rng);
         }
     }
 }

@@ -16,7 +16,7 @@
 //! Fails when there are fewer samples than nodes.
 //!
 //! Reference: Karimireddy, He and Jaggi, Byzantine-Robust Learning on Heterogeneous Datasets via
-//! Bucketing, ICLR 2022, section 6.1, and the authors' published code.
+//! Bucketing, ICLR 2022, its experiments, and the authors' published code.
 
 use std::sync::Arc;
 

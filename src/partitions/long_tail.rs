@@ -16,7 +16,7 @@
 //! Fails when less is left than the inner partition needs.
 //!
 //! Reference: Karimireddy, He and Jaggi, Byzantine-Robust Learning on Heterogeneous Datasets via
-//! Bucketing, ICLR 2022, section 6.1, and the authors' published code, which has ratio 0.5.
+//! Bucketing, ICLR 2022, its experiments, and the authors' published code, which has ratio 0.5.
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::tables::{Comparison, run_folders};
-use crate::support::{Lab, RunFiles};
+use crate::support::{Lab, RunFiles, wait_for};
 
 /// Written by NumPy.
 const ARRAYS: &[u8] = include_bytes!("../golden/files/bytes.npz");
@@ -105,4 +105,30 @@ fn fewer_samples_than_workers() {
     let refused = refusal(&lab);
     let expected = "12 training samples cannot be split among 13 workers: each needs one";
     assert!(refused.contains(expected), "{refused}");
+}
+
+#[test]
+fn a_worker_with_other_bytes_is_refused() {
+    let [ours, theirs] = [ARRAYS, include_bytes!("../golden/files/fractions.npz")]
+        .map(|bytes| lab("{ npz = { path = 'arrays.npz' } }", "arrays.npz", bytes));
+    let mut command = ours.command("coordinator", &["--listen", "127.0.0.1:0", "--tokens"]);
+    command.arg(ours.path("tokens")).arg("--out").arg(ours.path("out"));
+    let coordinator = ours.start("coordinator", command);
+    let address = wait_for("the coordinator to listen", || {
+        let said = coordinator.said();
+        let rest = said.split_once("the coordinator listens at ")?.1;
+        rest.contains('\n').then(|| rest.split_whitespace().next().unwrap_or_default().to_owned())
+    });
+    let address = address.trim_end_matches([',', ';', '.', ':']).to_owned();
+    let mut command = theirs.command("worker", &["--connect", &address, "--node", "0", "--tokens"]);
+    command.arg(ours.path("tokens")).arg("--state").arg(theirs.path("state"));
+    let ended = theirs.start("worker", command).end();
+    assert!(!ended.status.success());
+    assert!(
+        ended.errors.contains("node 0 has another plan than the coordinator"),
+        "{}",
+        ended.errors
+    );
+    let told = "and the same bytes in the files that it names";
+    assert!(ended.errors.contains(told), "{}", ended.errors);
 }
