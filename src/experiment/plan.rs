@@ -156,8 +156,7 @@ impl Plan {
                 && let Some(threat) = &threat
             {
                 let rule = &aggregation.rule;
-                let exposed = exposed(config, &*system.value, &**wiring, rule, &threat.threat);
-                problems.keep(exposed);
+                problems.keep(exposed(config, &*system.value, &**wiring, rule, &threat.threat));
             }
         }
         problems.end()?;
@@ -174,10 +173,7 @@ impl Plan {
             partition: partition.name.to_owned(),
         };
         let resolved = json!({
-            "schema": 1,
-            "name": config.name,
-            "question": config.question,
-            "seeds": [seed],
+            "schema": 1, "name": config.name, "question": config.question, "seeds": [seed],
             "data": { "set": dataset.resolved(), "partition": partition.resolved() },
             "model": architecture.expect(missing).resolved(),
             "training": training.resolved,
