@@ -51,9 +51,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let expectations = expected::read(&text).map_err(named)?;
     let comparisons = expected::compare(&expectations, &results).map_err(named)?;
     if arguments.json {
-        let lines: String =
-            comparisons.iter().map(|comparison| format!("{}\n", line(comparison))).collect();
-        print(&lines)?;
+        for comparison in &comparisons {
+            print(&format!("{}\n", line(comparison)))?;
+        }
     } else {
         let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
         print(&expected::render(&name, &comparisons))?;

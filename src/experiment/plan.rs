@@ -190,10 +190,7 @@ impl Plan {
             partition: partition.name.to_owned(),
         };
         let resolved = json!({
-            "schema": 1,
-            "name": config.name,
-            "question": config.question,
-            "seeds": [seed],
+            "schema": 1, "name": config.name, "question": config.question, "seeds": [seed],
             "data": resolved_data(&config.data, &dataset, &partition, &scale),
             "model": architecture.expect(missing).resolved(),
             "training": training.resolved,

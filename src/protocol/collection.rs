@@ -114,6 +114,7 @@ impl Collection {
     }
 
     /// The same from those alone who are drawn for a round, where not everybody takes part.
+    #[must_use]
     pub fn from_drawn(self, participation: Option<Participation>) -> Self {
         Collection { participation, ..self }
     }

@@ -91,8 +91,10 @@ impl Over {
     fn key(&self) -> Option<&str> {
         match self {
             Over::One => None,
-            Over::Minimum(key) | Over::Maximum(key) | Over::Mean(key) => Some(key),
-            Over::Difference { key, .. } => Some(key),
+            Over::Minimum(key)
+            | Over::Maximum(key)
+            | Over::Mean(key)
+            | Over::Difference { key, .. } => Some(key),
         }
     }
 

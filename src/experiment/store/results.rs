@@ -149,9 +149,6 @@ fn row(cells: &BTreeMap<&str, &str>, swept: Vec<(String, String)>) -> Result<Res
         let found = cells.get(name).map(|value| (*value).to_owned());
         found.ok_or_else(|| format!("there is no column `{name}`"))
     };
-    fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
-        text.parse().map_err(|_| format!("`{name}` is `{text}`, which is no such number"))
-    }
     let points = text(CURVE)?;
     let point = |point: &str| {
         let (round, value) = point
@@ -172,6 +169,10 @@ fn row(cells: &BTreeMap<&str, &str>, swept: Vec<(String, String)>) -> Result<Res
         final_digest: text("final_digest")?,
         curve: points.split_whitespace().map(point).collect::<Result<_, _>>()?,
     })
+}
+
+fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{name}` is `{text}`, which is no such number"))
 }
 
 #[cfg(test)]

@@ -73,8 +73,9 @@ fn line(comparison: &Comparison, shared: &[(String, String)]) -> String {
     let text = wrapped(&named.join(", "), WIDTH - NUMBERS - 1);
     let mut lines: Vec<&str> = text.lines().collect();
     let last = lines.pop().unwrap_or_default();
-    let above: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    format!("{above}{last:width$}{values}\n", width = WIDTH - NUMBERS)
+    let last = format!("{last:width$}{values}", width = WIDTH - NUMBERS);
+    lines.push(&last);
+    lines.join("\n") + "\n"
 }
 
 fn numbers([ours, theirs, difference, band, verdict]: [&str; 5]) -> String {
