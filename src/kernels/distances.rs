@@ -301,15 +301,15 @@ impl WithSimd for Accumulate<'_> {
         let mut scaled = vec![0.0; if self.scale == 1.0 { 0 } else { self.rows.len() * BLOCK }];
         for start in (0..columns).step_by(BLOCK) {
             let rows = self.rows.iter().map(|row| &row[start..columns.min(start + BLOCK)]);
-            let block: Vec<&[f32]> = if scaled.is_empty() {
-                rows.collect()
+            let mut block: Vec<&[f32]> = Vec::with_capacity(self.rows.len());
+            if scaled.is_empty() {
+                block.extend(rows);
             } else {
-                scaled
-                    .chunks_mut(BLOCK)
-                    .zip(rows)
-                    .map(|(to, row)| times(self.scale, row, to))
-                    .collect()
-            };
+                // A loop, so that it is compiled for the processor.
+                for (to, row) in scaled.chunks_mut(BLOCK).zip(rows) {
+                    block.push(times(self.scale, row, to));
+                }
+            }
             let end = self.first + self.totals.len() / self.rows.len();
             let tiles = Tiles { simd, rows: &block, first: self.first, end };
             if S::F32_LANES == WIDE_LANES {
@@ -420,9 +420,9 @@ fn enlarged(value: f32) -> f32 {
     /// What a unit of a value that is not normal is worth: 2^(96 - 149).
     const UNIT: f32 = f32::from_bits((127 + 96 - 149) << 23);
     let magnitude = value.to_bits() & (u32::MAX >> 1);
-    let (whole, normal) = if magnitude < NORMAL { (magnitude, 0) } else { (0, magnitude) };
-    let sum = whole as i32 as f32 * UNIT + f32::from_bits(normal) * ENLARGE;
-    f32::from_bits(sum.to_bits() | (value.to_bits() & !(u32::MAX >> 1)))
+    let whole = (magnitude as i32 as f32 * UNIT).to_bits();
+    let enlarged = if magnitude < NORMAL { whole } else { magnitude + (96 << 23) };
+    f32::from_bits(enlarged | (value.to_bits() & !(u32::MAX >> 1)))
 }
 
 /// A row as `length` whole registers and the rest.
