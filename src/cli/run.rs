@@ -169,7 +169,9 @@ pub fn execute(
     keep_sweep(experiment, &options)?;
     let doubts: BTreeSet<String> =
         experiment.cells.iter().flat_map(|cell| cell.plan.doubts()).collect();
-    doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
+    for doubt in &doubts {
+        tracing::warn!("{doubt}");
+    }
     let telling = Telling::new(experiment, &options, output.json);
     let on_end = |index: usize, end: &CellEnd| telling.end(index, end);
     let pending = run::pending(&experiment.cells, &options, &on_end)?;
