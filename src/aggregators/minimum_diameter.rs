@@ -74,6 +74,13 @@ impl Aggregator for MinimumDiameter {
         Ok(())
     }
 
+    /// `8f² / (n - f)`: what resilient averaging comes to.
+    fn error_bound(&self, rows: usize, byzantine: usize) -> Option<f64> {
+        self.admits(rows, byzantine).ok()?;
+        let honest = rows.checked_sub(byzantine).filter(|&honest| honest > byzantine)?;
+        Some(8.0 * (byzantine * byzantine) as f64 / honest as f64)
+    }
+
     fn aggregate(
         &self,
         updates: ArrayView2<'_, f32>,

@@ -179,7 +179,9 @@ pub fn execute(
     keep_sweep(experiment, &options)?;
     let doubts: BTreeSet<String> =
         experiment.cells.iter().flat_map(|cell| cell.plan.doubts()).collect();
-    doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
+    for doubt in &doubts {
+        tracing::warn!("{doubt}");
+    }
     let keeping = output.results.as_deref().map(|file| Keeping::new(experiment, file));
     let keeping = keeping.transpose()?;
     let telling = Telling::new(experiment, &options, output.json, keeping);

@@ -16,7 +16,7 @@ use ndarray::{Array2, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::blocks;
-use super::row_norms::{Largest, largest_of};
+use super::row_norms::{ENLARGE, Largest, enlarged, largest_of};
 use crate::vector::squared_distance;
 
 /// Columns summed in single precision before the partial sum joins the total.
@@ -61,9 +61,6 @@ const TINY: f32 = 1e-15;
 
 /// How many values tell that a row is not tiny, mostly.
 const PROBED: usize = 64;
-
-/// What tiny rows are multiplied by to be compared with each other: 2^96.
-const ENLARGE: f32 = f32::from_bits((127 + 96) << 23);
 
 /// Below this a sum of squares may have lost digits to underflow.
 const SMALLEST: f64 = 1e-30;
@@ -301,15 +298,15 @@ impl WithSimd for Accumulate<'_> {
         let mut scaled = vec![0.0; if self.scale == 1.0 { 0 } else { self.rows.len() * BLOCK }];
         for start in (0..columns).step_by(BLOCK) {
             let rows = self.rows.iter().map(|row| &row[start..columns.min(start + BLOCK)]);
-            let block: Vec<&[f32]> = if scaled.is_empty() {
-                rows.collect()
+            let mut block: Vec<&[f32]> = Vec::with_capacity(self.rows.len());
+            if scaled.is_empty() {
+                block.extend(rows);
             } else {
-                scaled
-                    .chunks_mut(BLOCK)
-                    .zip(rows)
-                    .map(|(to, row)| times(self.scale, row, to))
-                    .collect()
-            };
+                // A loop, so that it is compiled for the processor.
+                for (to, row) in scaled.chunks_mut(BLOCK).zip(rows) {
+                    block.push(times(self.scale, row, to));
+                }
+            }
             let end = self.first + self.totals.len() / self.rows.len();
             let tiles = Tiles { simd, rows: &block, first: self.first, end };
             if S::F32_LANES == WIDE_LANES {
@@ -410,19 +407,6 @@ fn times<'a>(scale: f32, row: &[f32], target: &'a mut [f32]) -> &'a [f32] {
         *target = if scale > 1.0 { enlarged(value) } else { scale * value };
     }
     target
-}
-
-/// A value times [`ENLARGE`]: one that is not normal by way of whole numbers, as processors
-/// multiply such a value two hundred times as slowly.
-#[inline(always)]
-fn enlarged(value: f32) -> f32 {
-    const NORMAL: u32 = f32::MIN_POSITIVE.to_bits();
-    /// What a unit of a value that is not normal is worth: 2^(96 - 149).
-    const UNIT: f32 = f32::from_bits((127 + 96 - 149) << 23);
-    let magnitude = value.to_bits() & (u32::MAX >> 1);
-    let (whole, normal) = if magnitude < NORMAL { (magnitude, 0) } else { (0, magnitude) };
-    let sum = whole as i32 as f32 * UNIT + f32::from_bits(normal) * ENLARGE;
-    f32::from_bits(sum.to_bits() | (value.to_bits() & !(u32::MAX >> 1)))
 }
 
 /// A row as `length` whole registers and the rest.

@@ -161,14 +161,14 @@ impl<const ROWS: usize, const SUMS: usize, const BATCH: usize, const COLUMNS: us
                     );
                     add::<S, SUMS, BATCH, V>(simd, &tables, masks, sums);
                 }
-                self.write::<S>(tile..end.min(tile + COLUMNS), sums);
+                self.write(tile..end.min(tile + COLUMNS), sums);
             }
         }
     }
 
     /// Writes the means of some columns.
     #[inline(always)]
-    fn write<S: Simd>(&mut self, columns: std::ops::Range<usize>, sums: &[f64]) {
+    fn write(&mut self, columns: std::ops::Range<usize>, sums: &[f64]) {
         let sums = sums.as_chunks::<COLUMNS>().0;
         for ((row, sums), count) in self.rows.iter_mut().zip(sums).zip(self.counts) {
             let means = sums.map(|sum| (sum / count) as f32);

@@ -66,6 +66,22 @@ impl WithSimd for Scale<'_> {
     }
 }
 
+/// What tiny rows are multiplied by to be compared with each other: 2^96.
+pub(super) const ENLARGE: f32 = f32::from_bits((127 + 96) << 23);
+
+/// A value times [`ENLARGE`]: one that is not normal by way of whole numbers, as processors
+/// multiply such a value two hundred times as slowly.
+#[inline(always)]
+pub(super) fn enlarged(value: f32) -> f32 {
+    const NORMAL: u32 = f32::MIN_POSITIVE.to_bits();
+    /// What a unit of a value that is not normal is worth: 2^(96 - 149).
+    const UNIT: f32 = f32::from_bits((127 + 96 - 149) << 23);
+    let magnitude = value.to_bits() & (u32::MAX >> 1);
+    let whole = (magnitude as i32 as f32 * UNIT).to_bits();
+    let enlarged = if magnitude < NORMAL { whole } else { magnitude + (96 << 23) };
+    f32::from_bits(enlarged | (value.to_bits() & !(u32::MAX >> 1)))
+}
+
 /// The largest absolute value of each row; infinity if one is not finite.
 pub(super) fn largest_of(rows: &[&[f32]], shared: bool) -> Vec<f32> {
     let mut largest = vec![0.0; rows.len()];

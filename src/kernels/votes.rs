@@ -33,14 +33,13 @@ impl WithSimd for Count<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        let mut counts = [0i32; BLOCK];
-        let counts = &mut counts[..self.votes.len()];
+        let mut counts = vec![0i32; self.votes.len()];
         for row in self.flat.chunks(self.columns) {
             for (count, &value) in counts.iter_mut().zip(&row[self.start..]) {
                 *count += i32::from(value > 0.0) - i32::from(value < 0.0);
             }
         }
-        for (votes, &count) in self.votes.iter_mut().zip(&*counts) {
+        for (votes, &count) in self.votes.iter_mut().zip(&counts) {
             *votes = i64::from(count);
         }
     }

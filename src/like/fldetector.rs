@@ -1,4 +1,4 @@
-//! The code of Zhang et al. (FLDetector, 7e6a414): its aggregation rules.
+//! The code of Zhang et al. (`FLDetector`, 7e6a414): its aggregation rules.
 
 use schemars::schema_for;
 

@@ -19,11 +19,17 @@ fn the_tables_are_the_catalogs() {
     let mut right = readme.clone();
     let mut findings = Vec::new();
     for shelf in shelves() {
-        let mut table = "| Name | What it is | Reference |\n|---|---|---|\n".to_owned();
+        let measured = shelf.kind == "aggregator";
+        let mut table = match measured {
+            true => format!("| Name | What it is | {WORST} | Reference |\n|---|---|---|---|\n"),
+            false => "| Name | What it is | Reference |\n|---|---|---|\n".to_owned(),
+        };
         for member in &shelf.members {
             let cell = |text: &str| text.replace('|', "\\|");
             let (summary, reference) = (cell(&member.summary), cell(&member.reference));
-            table.push_str(&format!("| `{}` | {summary} | {reference} |\n", member.name));
+            let worst =
+                if measured { format!("{} | ", worst(&member.name)) } else { String::new() };
+            table.push_str(&format!("| `{}` | {summary} | {worst}{reference} |\n", member.name));
         }
         let mark = format!("<!-- catalog: {} -->\n", shelf.kind);
         let Some((start, end)) = between(&right, &mark, "<!-- end -->") else {
@@ -45,6 +51,20 @@ fn the_tables_are_the_catalogs() {
         &findings,
         &format!("README.md ({BLESS}=1 cargo test --test tidy writes the tables):"),
     );
+}
+
+/// What stands over the figures of `docs/robustness.csv`.
+const WORST: &str = "Worst κ found (n = 11, f = 2)";
+
+/// The worst case that was found for a rule.
+fn worst(rule: &str) -> String {
+    let record = read("docs/robustness.csv");
+    let line = record.lines().find_map(|line| line.strip_prefix(&format!("{rule},")));
+    match line.and_then(|kappa| kappa.parse::<f64>().ok()) {
+        Some(kappa) if kappa < 100.0 => format!("{kappa:.2}"),
+        Some(_) => "> 100".to_owned(),
+        None => "-".to_owned(),
+    }
 }
 
 /// The place between two marks.

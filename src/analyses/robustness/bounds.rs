@@ -1,13 +1,17 @@
-//! What is proven about κ.
+//! What is proven about κ. What is known to be least is said by the rules themselves
+//! ([`Aggregator::error_bound`]), where the loop that asks for it in a run finds it too.
 //!
 //! With N = n - f honest rows and r = f / (n - 2f). In one coordinate at most f foreign values
 //! shift the honest order statistics by f ranks, and a mean of a of N values is within
 //! `σ √((N - a)/a)` of the mean of all: that gives the exact figures of the trimmed mean and the
 //! median. The sharper figures of Krum and Multi-Krum follow from the triangle inequality and the
-//! score of the best honest row.
+//! score of the best honest row. Resilient averaging promises 2f/N of the diameter, whose square
+//! is at most 2N times the variance; for the mean around the median in every coordinate.
 
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::aggregators::Aggregator;
 
 /// The least κ that any rule can have: `f / (n - 2f)`.
 ///
@@ -32,66 +36,30 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// What is proven for `rule` with these resolved `parameters` and as many liars as it declares.
+    /// What is proven for `rule`, which is called `name` and has these resolved `parameters`, with
+    /// as many liars as it declares. The least that is proven is what the rule says of itself.
     ///
     /// Nothing for members and conventions that no proof is known for.
-    pub fn of(rule: &str, parameters: &Value, rows: usize, byzantine: usize) -> Self {
+    pub fn of(
+        name: &str,
+        rule: &dyn Aggregator,
+        parameters: &Value,
+        rows: usize,
+        byzantine: usize,
+    ) -> Self {
         if rows <= 2 * byzantine {
             return Bounds::default();
         }
-        let (n, f) = (rows as f64, byzantine as f64);
-        let honest = n - f;
-        let r = f / (n - 2.0 * f);
-        let is = |name: &str, value: &str| parameters[name] == value;
-        match rule {
-            "trimmed_mean" if parameters["fraction"].is_null() => {
-                Bounds { published: Some(6.0 * r * (1.0 + r)), sharper: Some(r), exact: true }
-            }
-            "median" => {
-                let half = (rows / 2) as f64;
-                let exact = if rows % 2 == 1 {
-                    half / (half + 1.0 - f)
-                } else if is("middle", "midpoint") {
-                    (half - 1.0) / (half + 1.0 - f)
-                } else {
-                    half / (half - f)
-                };
-                Bounds {
-                    published: Some(4.0 * (1.0 + r).powi(2)),
-                    sharper: Some(exact),
-                    exact: true,
-                }
-            }
-            "krum" if is("distance", "squared") && is("neighbours", "inclusive") => {
-                let sharper = ((2.0 * (1.0 + r)).sqrt() + r.sqrt()).powi(2);
-                let published = Some(6.0 * (1.0 + r));
-                Bounds { published, sharper: Some(sharper), exact: false }
-            }
-            "krum" if is("distance", "squared") && is("neighbours", "paper") => {
-                let counted = n - 2.0 * f - 1.0;
-                let sharper =
-                    ((2.0 * honest / counted).sqrt() + ((f + 1.0) / counted).sqrt()).powi(2);
-                Bounds { sharper: (counted > 0.0).then_some(sharper), ..Bounds::default() }
-            }
-            "multi_krum"
-                if is("distance", "squared")
-                    && is("neighbours", "inclusive")
-                    && is("weighting", "uniform")
-                    && parameters["keep"].is_null()
-                    && parameters["iterated"] != true
-                    && parameters["sum"] != true =>
-            {
-                let near = (n - 2.0 * f).sqrt();
-                let root = 2f64.sqrt() / near + f / (honest * near) + 1.0 / honest.sqrt();
-                Bounds { sharper: Some(f * root.powi(2)), ..Bounds::default() }
-            }
-            // Resilient averaging promises 2f/(n - f) of the diameter, whose square is at most
-            // 2 (n - f) times the variance; for the mean around the median in every coordinate.
-            "minimum_diameter" | "mean_around_median" => {
-                Bounds { sharper: Some(8.0 * f * f / honest), ..Bounds::default() }
-            }
-            _ => Bounds::default(),
-        }
+        let Some(sharper) = rule.error_bound(rows, byzantine) else { return Bounds::default() };
+        let r = byzantine as f64 / (rows - 2 * byzantine) as f64;
+        let trims_f = name == "trimmed_mean" && parameters["fraction"].is_null();
+        let published = match name {
+            "trimmed_mean" if trims_f => Some(6.0 * r * (1.0 + r)),
+            "median" => Some(4.0 * (1.0 + r).powi(2)),
+            "krum" if parameters["neighbours"] == "inclusive" => Some(6.0 * (1.0 + r)),
+            _ => None,
+        };
+        Bounds { published, sharper: Some(sharper), exact: trims_f || name == "median" }
     }
 
     /// The same behind a pre-aggregator, where a proof is known.
@@ -116,42 +84,46 @@ impl Bounds {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::aggregators::CATALOG;
+    use crate::catalog::Choice;
+
+    /// The bounds of a rule of the catalog.
+    fn bounds(name: &str, parameters: &str, rows: usize, byzantine: usize) -> Bounds {
+        let rule = CATALOG.build(&Choice::with(name, parameters).unwrap()).unwrap();
+        Bounds::of(rule.name, &*rule.value, &rule.parameters, rows, byzantine)
+    }
 
     #[test]
     fn exact_figures() {
         let median = |rows, f, middle: &str| {
-            Bounds::of("median", &json!({ "middle": middle }), rows, f).sharper.unwrap()
+            bounds("median", &format!("middle = '{middle}'"), rows, f).sharper.unwrap()
         };
         assert_eq!(median(10, 4, "midpoint"), 2.0);
         assert_eq!(median(10, 4, "lower"), 5.0);
         assert_eq!(median(5, 1, "midpoint"), 1.0);
-        let trimmed = Bounds::of("trimmed_mean", &json!({ "fraction": null }), 10, 3);
+        let trimmed = bounds("trimmed_mean", "", 10, 3);
         assert_eq!((trimmed.sharper, lower_bound(10, 3)), (Some(0.75), 0.75));
+        assert_eq!(bounds("minimum_diameter", "", 11, 2).sharper, Some(32.0 / 9.0));
     }
 
     #[test]
     fn known_bounds_of_krum() {
         let krum = |neighbours: &str, rows, f| {
-            let parameters = json!({ "distance": "squared", "neighbours": neighbours });
-            Bounds::of("krum", &parameters, rows, f).sharper.unwrap()
+            let parameters = format!("tolerance = 'majority'\nneighbours = '{neighbours}'");
+            bounds("krum", &parameters, rows, f).sharper.unwrap()
         };
         assert!((krum("inclusive", 10, 3) - 7.49).abs() < 0.01);
         assert!((krum("paper", 10, 3) - 11.0).abs() < 0.05);
         assert!((krum("paper", 10, 4) - 32.5).abs() < 0.05);
-        let parameters = json!({
-            "distance": "squared", "neighbours": "inclusive", "weighting": "uniform", "keep": null,
-        });
-        let multi = Bounds::of("multi_krum", &parameters, 10, 3).sharper.unwrap();
-        assert!((multi - 5.07).abs() < 0.01);
+        let multi = bounds("multi_krum", "neighbours = 'inclusive'", 10, 3);
+        assert!((multi.sharper.unwrap() - 5.07).abs() < 0.01);
     }
 
     #[test]
     fn nothing_without_a_majority_or_a_proof() {
-        assert_eq!(Bounds::of("median", &json!({}), 4, 2), Bounds::default());
-        assert_eq!(Bounds::of("mean", &json!({}), 4, 1), Bounds::default());
+        assert_eq!(bounds("median", "", 4, 2), Bounds::default());
+        assert_eq!(bounds("mean", "", 4, 1), Bounds::default());
         assert_eq!(lower_bound(4, 2), f64::INFINITY);
         let chain = Bounds { sharper: Some(1.0), ..Bounds::default() };
         assert_eq!(chain.behind("nearest_neighbour_mixing", 10, 2).sharper, Some(4.0));

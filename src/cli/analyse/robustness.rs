@@ -142,7 +142,7 @@ fn report(
         Ok(worst) => (Some(worst), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    let own = Bounds::of(rule.name, &rule.parameters, rows, byzantine);
+    let own = Bounds::of(rule.name, &*rule.value, &rule.parameters, rows, byzantine);
     // What is nearest to the rule is applied first.
     let bounds =
         before.iter().rev().fold(own, |bounds, member| bounds.behind(member.name, rows, byzantine));
