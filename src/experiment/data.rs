@@ -182,7 +182,9 @@ impl Provider {
             let mut split = vec![Vec::new(); plan.system.value.workers()];
             for (node, mut piece) in holders.into_iter().zip(pieces) {
                 if let Some(given) = &given {
-                    piece.iter_mut().for_each(|place| *place = given[*place]);
+                    for place in &mut piece {
+                        *place = given[*place];
+                    }
                 }
                 split[node.index()] = piece;
             }
