@@ -403,14 +403,9 @@ fn little_is_enough_reads_the_neighbourhood() {
             let asked = format!("deviations = {z:?}\nsample = true");
             let given = peers.send(node, &ask("little_is_enough", &asked)).unwrap();
             hold(&wide(&given), theirs, largest(theirs), &what);
-            if z > 1e-9 {
-                hold(&wide(&formula.unwrap()), theirs, largest(theirs), &what);
-                held += 1;
-            } else {
-                // No shift, or one the other way round: refused, with the numbers.
-                assert!(matches!(formula, Err(AttackError::NoShift { .. })), "{what}: {formula:?}");
-                refused += 1;
-            }
+            // No shift, or one the other way round, is theirs too.
+            hold(&wide(&formula.unwrap()), theirs, largest(theirs), &what);
+            held += 1;
         }
     }
     assert!(held > 0 && refused > 0, "{held} held, {refused} refused");

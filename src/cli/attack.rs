@@ -72,6 +72,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (attack, against) = choose_parts(arguments)?;
     let honest = npy::read_matrix(&arguments.input).map_err(Usage::from)?;
     let own = own(arguments, honest.ncols())?;
+    let corrupted = arguments.corrupted as usize;
+    if let Some(doubt) = attack.value.doubt(honest.nrows() + corrupted, corrupted) {
+        tracing::warn!("{doubt}");
+    }
     let sent = craft(&attack, against.as_ref(), honest.view(), own.view(), arguments)?;
     if let Some(output) = &arguments.output {
         let written = if arguments.each {
