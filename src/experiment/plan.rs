@@ -161,9 +161,8 @@ impl Plan {
             }
             _ => None,
         };
-        let training = system
-            .as_ref()
-            .and_then(|system| problems.keep(planned_training(config, &*system.value)));
+        let training = system.as_ref().map(|system| planned_training(config, &*system.value));
+        let training = training.and_then(|training| problems.keep(training));
         if let (Some(threat), Some(dataset)) = (&threat, &dataset) {
             problems.keep(suitable(config, &threat.threat, &*dataset.value));
         }

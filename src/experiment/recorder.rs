@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use self::fold::{digest, roles, senders, skipped};
+use self::fold::{digest, held, roles, senders, skipped};
 use self::robustness::Updates;
-use self::standing::{Held, Standing};
+use self::standing::Standing;
 use self::traffic::{Bytes, Traffic};
 use self::trigger::Trigger;
 use super::data::HeldOut;
@@ -207,7 +207,7 @@ impl Recorder {
     fn write(&mut self, round: Round, records: &Records) -> Result<Next, RunError> {
         self.closed = round;
         self.told.clear();
-        let held = self.held(records);
+        let held = held(records, &self.honest);
         if let Some((model, _)) = held.values().next() {
             self.model = Arc::clone(model);
         }
@@ -263,21 +263,6 @@ impl Recorder {
             self.folder.flush()?;
         }
         Ok(self.next(round))
-    }
-
-    /// The models that honest nodes hold: their own, or the server's.
-    fn held(&self, records: &Records) -> BTreeMap<NodeId, Held> {
-        let of = |record: &RoundRecord| (Arc::clone(&record.model), record.digest);
-        let trained = records.iter().filter(|(_, record)| record.own.is_some());
-        let mut held: BTreeMap<NodeId, Held> =
-            trained.map(|(&node, record)| (node, of(record))).collect();
-        held.retain(|node, _| self.honest.contains(node));
-        if held.is_empty()
-            && let Some(record) = records.values().next()
-        {
-            held.extend(self.honest.iter().map(|&node| (node, of(record))));
-        }
-        held
     }
 
     fn round_row(

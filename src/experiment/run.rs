@@ -172,7 +172,8 @@ impl<'a> CellLine<'a> {
 /// Told of every cell that ends, from whichever thread ran it.
 pub type OnEnd<'a> = dyn Fn(usize, &CellEnd) + Sync + 'a;
 
-/// The `chosen` cells that are still to be run: neither done before, nor the same run as an earlier cell.
+/// The `chosen` cells that are still to be run: neither done before, nor the same run as an earlier
+/// cell.
 ///
 /// The ends of those that are done are told at once.
 pub fn pending(

@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(scale(), expected);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         assert_eq!(pool.install(scale), expected);
-        assert_eq!(scale_rows(rows.t().to_owned(), &[1.0; 100_000]), rows.t());
+        assert_eq!(scale_rows(rows.t().to_owned(), &vec![1.0; 100_000]), rows.t());
     }
 
     #[test]

@@ -188,8 +188,8 @@ impl Adversary {
         Ok(answers)
     }
 
-    /// Sits out a round in which absences, or who is drawn, leave an attack too little to work on. One that has
-    /// too little when nobody is absent can never work, and says so.
+    /// Sits out a round in which absences, or who is drawn, leave an attack too little to work on.
+    /// One that has too little when nobody is absent can never work, and says so.
     fn unless_starved(
         &self,
         crafted: Result<Crafted, ProtocolError>,

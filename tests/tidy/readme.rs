@@ -27,8 +27,7 @@ fn the_tables_are_the_catalogs() {
         for member in &shelf.members {
             let cell = |text: &str| text.replace('|', "\\|");
             let (summary, reference) = (cell(&member.summary), cell(&member.reference));
-            let worst =
-                if measured { format!("{} | ", worst(&member.name)) } else { String::new() };
+            let worst = if measured { format!("{} | ", worst(member.name)) } else { String::new() };
             table.push_str(&format!("| `{}` | {summary} | {worst}{reference} |\n", member.name));
         }
         let mark = format!("<!-- catalog: {} -->\n", shelf.kind);

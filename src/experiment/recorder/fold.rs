@@ -1,12 +1,13 @@
 //! What several nodes say of one round, made one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Records;
 use super::standing::Held;
 use crate::experiment::plan::Plan;
 use crate::node::NodeId;
-use crate::protocol::SenderRecord;
+use crate::protocol::{RoundRecord, SenderRecord};
 use crate::vector::Digest;
 
 /// What tables call every node of a run.
@@ -54,4 +55,19 @@ pub(super) fn digest(held: &BTreeMap<NodeId, Held>) -> String {
         [first, rest @ ..] if rest.iter().all(|digest| digest == first) => first.to_string(),
         _ => Digest::of_digests(digests).to_string(),
     }
+}
+
+/// The models that honest nodes hold: their own, or the server's.
+pub(super) fn held(records: &Records, honest: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Held> {
+    let of = |record: &RoundRecord| (Arc::clone(&record.model), record.digest);
+    let trained = records.iter().filter(|(_, record)| record.own.is_some());
+    let mut held: BTreeMap<NodeId, Held> =
+        trained.map(|(&node, record)| (node, of(record))).collect();
+    held.retain(|node, _| honest.contains(node));
+    if held.is_empty()
+        && let Some(record) = records.values().next()
+    {
+        held.extend(honest.iter().map(|&node| (node, of(record))));
+    }
+    held
 }

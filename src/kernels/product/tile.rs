@@ -78,6 +78,7 @@ impl<S: Simd> Tile<'_, S> {
     }
 
     /// The rows of the left side are contiguous: several steps are read of each at a time.
+    #[allow(clippy::needless_range_loop, reason = "an index reads all rows at once")]
     #[inline(always)]
     fn along_rows<const R: usize, const C: usize>(
         self,
