@@ -138,7 +138,7 @@ fn faults(arguments: &str) -> impl Iterator<Item = String> {
         {
             faults.push(format!("there is no option {word}"));
         }
-        if word.starts_with("experiments/") && !Path::new(root()).join(word).is_file() {
+        if word.starts_with("experiments/") && !Path::new(root()).join(word).exists() {
             faults.push(format!("there is no file {word}"));
         }
     }

@@ -100,53 +100,65 @@ impl<F: Float> NullaryFnOnce for Forward<'_, F> {
         let channels = pool.image.channels;
         let squares = largest.chunks_exact_mut(channels).zip(chosen.chunks_exact_mut(channels));
         for (square, (largest, chosen)) in squares.enumerate() {
+            let corner = pool.start(square, 0);
             let (wide, rest) = largest.as_chunks_mut::<WIDE>();
             let (wide_chosen, rest_chosen) = chosen.as_chunks_mut::<WIDE>();
             let done = wide.len() * WIDE;
             for (index, (largest, chosen)) in wide.iter_mut().zip(wide_chosen).enumerate() {
-                pool.largest_of(image, square, index * WIDE, largest, chosen);
+                pool.largest_of(image, corner + index * WIDE, largest, chosen);
             }
             let (narrow, rest) = rest.as_chunks_mut::<NARROW>();
             let (narrow_chosen, rest_chosen) = rest_chosen.as_chunks_mut::<NARROW>();
             for (index, (largest, chosen)) in narrow.iter_mut().zip(narrow_chosen).enumerate() {
-                pool.largest_of(image, square, done + index * NARROW, largest, chosen);
+                pool.largest_of(image, corner + done + index * NARROW, largest, chosen);
             }
             let done = channels / NARROW * NARROW;
             let (ones, _) = rest.as_chunks_mut::<1>();
             let (ones_chosen, _) = rest_chosen.as_chunks_mut::<1>();
             for (index, (largest, chosen)) in ones.iter_mut().zip(ones_chosen).enumerate() {
-                pool.largest_of(image, square, done + index, largest, chosen);
+                pool.largest_of(image, corner + done + index, largest, chosen);
             }
         }
     }
 }
 
 impl Pool {
-    /// The largest values of `N` channels of a square, from `channel` on.
+    /// The largest values of `N` channels of a square; its first pixel's first of them stands at
+    /// `corner`.
+    ///
+    /// What is compared, what is taken and where it stood are loops of their own, without a branch:
+    /// so all channels have a lane of one register.
     #[inline(always)]
     fn largest_of<F: Float, const N: usize>(
         &self,
         image: &[F],
-        square: usize,
-        channel: usize,
+        corner: usize,
         largest: &mut [F; N],
         chosen: &mut [u8; N],
     ) {
         let pixel = "channels of a pixel";
-        let first: &[F; N] = image[self.start(square, 0) + channel..].first_chunk().expect(pixel);
+        let first: &[F; N] = image[corner..].first_chunk().expect(pixel);
         let (mut best, mut which) = (*first, [0_u32; N]);
-        for place in 1..self.size * self.size {
-            let values: &[F; N] =
-                image[self.start(square, place) + channel..].first_chunk().expect(pixel);
-            for lane in 0..N {
-                let larger = values[lane] > best[lane] || values[lane].is_nan();
-                best[lane] = if larger { values[lane] } else { best[lane] };
-                which[lane] = if larger { place as u32 } else { which[lane] };
+        for row in 0..self.size {
+            for column in 0..self.size {
+                let start = corner + (row * self.image.width + column) * self.image.channels;
+                let values: &[F; N] = image[start..].first_chunk().expect(pixel);
+                let place = (row * self.size + column) as u32;
+                let mut larger = [false; N];
+                for lane in 0..N {
+                    larger[lane] = (values[lane] > best[lane]) | values[lane].is_nan();
+                }
+                for lane in 0..N {
+                    best[lane] = if larger[lane] { values[lane] } else { best[lane] };
+                }
+                for lane in 0..N {
+                    which[lane] = if larger[lane] { place } else { which[lane] };
+                }
             }
         }
         *largest = best;
-        for (chosen, place) in chosen.iter_mut().zip(which) {
-            *chosen = place as u8;
+        for lane in 0..N {
+            chosen[lane] = which[lane] as u8;
         }
     }
 }
