@@ -23,6 +23,7 @@
     reason = "this is the layer that owns clock, threads, sockets and files"
 )]
 
+mod ahead;
 pub mod archive;
 pub mod checkpoint;
 pub mod coordinator;

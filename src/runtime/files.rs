@@ -16,6 +16,7 @@ use etcetera::BaseStrategy;
 use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 
+use super::ahead::Ahead;
 use super::archive::{SUMS, recorded};
 use crate::datasets::{DataError, File, Listed, Source, Store};
 
@@ -162,12 +163,13 @@ fn open(path: &Path, file: &File) -> io::Result<CheckedReader<Box<dyn Read>>> {
         return Ok(CheckedReader::held_to(Box::new(stored), place, file.bytes, &digest));
     }
     let unpacked: Box<dyn Read> = match &file.packed {
-        None if packed => Box::new(GzDecoder::new(stored)),
+        None if packed => Box::new(Ahead::of(GzDecoder::new(stored), BUFFER)?),
         None => Box::new(stored),
         Some(promise) => {
             let checked =
                 CheckedReader::held_to(stored, place.clone(), promise.bytes, &promise.sha256);
-            Box::new(Drained(GzDecoder::new(BufReader::with_capacity(BUFFER, checked))))
+            let unpacked = GzDecoder::new(BufReader::with_capacity(BUFFER, checked));
+            Box::new(Ahead::of(Drained(unpacked), BUFFER)?)
         }
     };
     Ok(CheckedReader::new(unpacked, place, file))
