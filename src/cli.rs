@@ -66,7 +66,10 @@ pub fn main() -> anyhow::Result<()> {
         Command::Aggregate(arguments) => aggregate::run(&arguments),
         Command::Attack(arguments) => attack::run(&arguments),
         Command::Analyse(arguments) => analyse::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Bench(arguments) => {
+            crate::runtime::heap::keep_large_blocks();
+            bench::run(&arguments)
+        }
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Data(arguments) => data::run(arguments),
         Command::Ledger(arguments) => ledger::run(&arguments),

@@ -30,6 +30,7 @@ pub mod coordinator;
 pub mod door;
 pub mod fetch;
 pub mod files;
+pub mod heap;
 pub mod hub;
 pub mod local;
 pub mod lockstep;

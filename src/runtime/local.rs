@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::heap::keep_large_blocks;
 use super::wire::encoded_len;
 use super::wiretap::Wiretap;
 use super::{Cast, Machines, Next, Observer, RunError, Seat, States};
@@ -25,6 +26,7 @@ pub fn run(
     mut machines: Machines,
     observer: &mut dyn Observer,
 ) -> Result<(), RunError> {
+    keep_large_blocks();
     let tap = Wiretap::new(cast);
     let mut round = Round(0);
     let mut inbox: Inbox = machines.keys().map(|&seat| (seat, vec![Event::Start])).collect();
