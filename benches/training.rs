@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use byzlab::catalog::Choice;
-use byzlab::dataset::{Samples, Shape};
+use byzlab::dataset::{Samples, Shape, Shard};
 use byzlab::models;
 use byzlab::node::{NodeId, Round};
 use byzlab::seed::{Purpose, run_stream, stream};
@@ -22,8 +22,8 @@ fn samples(count: usize) -> Samples {
 }
 
 fn rounds(criterion: &mut Criterion) {
-    let shard = samples(770);
-    let test = samples(2000);
+    let shard = Shard::from(samples(770));
+    let test = Shard::from(samples(2000));
     let training = Training {
         batch: 25,
         learning_rate: 0.01,

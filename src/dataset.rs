@@ -1,10 +1,12 @@
 //! Data as the catalogs pass it around: shapes, splits, samples and batches.
 
+mod held;
 mod scale;
 
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
+pub use self::held::{Held, Raw, Shard, Values};
 pub use self::scale::{Scale, Stored};
 
 /// What every sample of a data set looks like.
@@ -36,7 +38,7 @@ pub enum Split {
     Test,
 }
 
-/// Samples in memory: a node's shard, or the test set.
+/// Samples as numbers: the test set, or what a poison changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     /// One sample per row, shape `[n, features]`; pixels row by row, and the channels of a pixel

@@ -15,6 +15,7 @@ mod mnist;
 mod npz;
 mod picture;
 mod survey;
+mod wanted;
 mod zip;
 
 use std::fmt::Debug;
@@ -26,7 +27,7 @@ use serde::Deserialize;
 pub use self::manifest::{Archive, Counts, Manifest};
 pub use self::survey::Survey;
 use crate::catalog::{Catalog, ConfigError, Parameters};
-use crate::dataset::{Samples, Scale, Shape, Split, Stored};
+use crate::dataset::{Held, Raw, Samples, Scale, Shape, Split, Stored};
 
 /// All data sets.
 pub static CATALOG: Catalog<dyn Dataset> = Catalog {
@@ -76,12 +77,20 @@ pub trait Dataset: Debug + Send + Sync {
 
     /// The samples at `indices`, in that order, with values as they are stored. Memory is what
     /// these need, not the whole split, so that a worker holds its own shard only.
-    fn samples(
+    fn samples(&self, split: Split, indices: &[usize], store: &dyn Store)
+    -> Result<Raw, DataError>;
+
+    /// The same samples, to be scaled when they are read.
+    fn held(
         &self,
         split: Split,
         indices: &[usize],
+        scale: &Scale,
         store: &dyn Store,
-    ) -> Result<Samples, DataError>;
+    ) -> Result<Held, DataError> {
+        let raw = self.samples(split, indices, store)?;
+        Ok(Held::new(raw, scale, self.shape().channels))
+    }
 
     /// The same samples, scaled.
     fn scaled(
@@ -91,9 +100,7 @@ pub trait Dataset: Debug + Send + Sync {
         scale: &Scale,
         store: &dyn Store,
     ) -> Result<Samples, DataError> {
-        let mut samples = self.samples(split, indices, store)?;
-        scale.apply(&mut samples.inputs, self.shape().channels, self.stored());
-        Ok(samples)
+        Ok(self.held(split, indices, scale, store)?.samples())
     }
 }
 

@@ -4,26 +4,28 @@
 //! included, and its draws come from the stream of its round and node.
 
 mod batches;
+mod descent;
 mod momentum;
 mod schedule;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView1};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use self::batches::Batches;
 pub use self::batches::Batching;
+pub use self::descent::Descent;
 pub use self::momentum::MomentumAt;
 pub use self::schedule::Schedule;
-use crate::dataset::Samples;
+use crate::dataset::Shard;
 use crate::metrics::{self, Evaluation, Facts};
 use crate::models::Model;
-use crate::models::network::Float;
 use crate::node::{NodeId, Round};
 use crate::seed::{self, Purpose};
-use crate::vector::{first_not_finite, norm, view_slice};
+use crate::vector::{Shared, as_slice, first_not_finite, norm, view_slice};
 
 /// Settings of local training, as configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,74 +93,37 @@ impl Training {
     }
 }
 
-/// Stochastic gradient descent with momentum.
-///
-/// `g = gradient + weight_decay · w`, `v = momentum · v + (1 - dampening) · g` from `v = 0`,
-/// `w = w - learning_rate · v`. PyTorch's `SGD` differs in its first step alone: it does not
-/// dampen that one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Descent<F> {
-    /// The length of a step.
-    pub learning_rate: F,
-    /// The share of `v` that stays.
-    pub momentum: F,
-    /// The share of `g` that is left out.
-    pub dampening: F,
-    /// The share of `w` that joins the gradient.
-    pub weight_decay: F,
-}
-
-impl<F: Float> Descent<F> {
-    /// Steps of this length along the gradient itself.
-    pub fn plain(learning_rate: F) -> Self {
-        let zero = F::zero();
-        Descent { learning_rate, momentum: zero, dampening: zero, weight_decay: zero }
-    }
-
-    /// Turns a gradient at `parameters` into the direction `v`.
-    ///
-    /// `velocity` holds `v` from step to step; empty, it is 0, and without momentum it stays empty.
-    pub fn direct(&self, parameters: &[F], velocity: &mut Vec<F>, gradient: &mut [F]) {
-        assert_eq!(parameters.len(), gradient.len(), "a gradient of another model");
-        if self.weight_decay != F::zero() {
-            for (gradient, &parameter) in gradient.iter_mut().zip(parameters) {
-                *gradient += self.weight_decay * parameter;
-            }
-        }
-        let fresh = F::one() - self.dampening;
-        if self.momentum == F::zero() {
-            velocity.clear();
-            if fresh != F::one() {
-                for gradient in gradient {
-                    *gradient *= fresh;
-                }
-            }
-            return;
-        }
-        if velocity.is_empty() {
-            velocity.resize(gradient.len(), F::zero());
-        }
-        assert_eq!(velocity.len(), gradient.len(), "a velocity of another model");
-        for (gradient, velocity) in gradient.iter_mut().zip(velocity) {
-            *velocity = self.momentum * *velocity + fresh * *gradient;
-            *gradient = *velocity;
-        }
-    }
-
-    /// Goes one step along `direction`.
-    pub fn step(&self, parameters: &mut [F], direction: &[F]) {
-        assert_eq!(parameters.len(), direction.len(), "a direction of another model");
-        for (parameter, &direction) in parameters.iter_mut().zip(direction) {
-            *parameter -= self.learning_rate * direction;
-        }
-    }
-}
-
 /// What a worker keeps between rounds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkerState {
-    /// The direction of the last step; empty where it is 0 or there is no momentum.
-    velocity: Vec<f32>,
+    /// The direction of the last step; none where it is 0 or there is no momentum. Often it is
+    /// the very update that was shared, and held once.
+    #[serde(with = "velocity")]
+    velocity: Option<Shared>,
+}
+
+/// A direction in a checkpoint: its values, and none of them where there is none.
+mod velocity {
+    use std::sync::Arc;
+
+    use ndarray::Array1;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::vector::{Shared, as_slice};
+
+    pub(super) fn serialize<S: Serializer>(
+        velocity: &Option<Shared>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        velocity.as_ref().map_or(&[][..], |velocity| as_slice(velocity)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Shared>, D::Error> {
+        let values = Vec::<f32>::deserialize(deserializer)?;
+        Ok((!values.is_empty()).then(|| Arc::new(Array1::from(values))))
+    }
 }
 
 /// What a worker shares.
@@ -170,7 +135,7 @@ pub struct Update {
     /// So `model - learning_rate · update` is the worker's model after its steps: the server's
     /// step along the mean of the updates is federated averaging for several local steps, and
     /// distributed gradient descent with momentum at the workers for one.
-    pub vector: Array1<f32>,
+    pub vector: Shared,
     /// The mean loss over the batches of the local steps, each at the parameters it started from.
     pub loss: f32,
 }
@@ -178,7 +143,7 @@ pub struct Update {
 impl Update {
     /// Whether loss and vector are numbers: steps that are too long end in none.
     pub fn is_finite(&self) -> bool {
-        self.loss.is_finite() && first_not_finite(view_slice(&self.vector.view())).is_none()
+        self.loss.is_finite() && first_not_finite(as_slice(&self.vector)).is_none()
     }
 }
 
@@ -204,7 +169,7 @@ pub fn local_update(
     node: NodeId,
     model: &dyn Model,
     parameters: ArrayView1<'_, f32>,
-    shard: &Samples,
+    shard: &Shard,
     training: &Training,
     state: &WorkerState,
 ) -> (Update, WorkerState) {
@@ -212,11 +177,11 @@ pub fn local_update(
     let mut left_out = seed::stream(seed, Purpose::Dropout, round, node);
     let factor = training.factor(round);
     let descent = training.descent(factor);
-    let mut velocity = state.velocity.clone();
     let steps = training.steps(shard.len());
     let mut batches = Batches::new(shard, training.batch);
     let mut here = Cow::Borrowed(view_slice(&parameters));
     let mut direction = Array1::zeros(model.len());
+    let mut before = state.velocity.clone();
     let mut total: Option<Array1<f32>> = None;
     let mut loss = 0.0f64;
 
@@ -237,7 +202,7 @@ pub fn local_update(
         if let Some(most) = training.clip {
             clip(slice, most);
         }
-        descent.direct(&here, &mut velocity, slice);
+        descent.direct(&here, before.as_ref().map_or(&[], |before| as_slice(before)), slice);
         // The model itself is not shared, so the last step, often the only one, is not taken.
         if step + 1 < steps {
             descent.step(here.to_mut(), slice);
@@ -245,25 +210,31 @@ pub fn local_update(
                 Some(total) => *total += &direction,
                 None => total = Some(direction.clone()),
             }
+            if descent.remembers() {
+                let next = before.take().and_then(Arc::into_inner);
+                let next = next.unwrap_or_else(|| Array1::zeros(model.len()));
+                before = Some(Arc::new(std::mem::replace(&mut direction, next)));
+            }
         }
     }
 
+    let last = Arc::new(direction);
     let mut vector = match total {
-        Some(total) => total + &direction,
-        None => direction,
+        Some(total) => Arc::new(total + &*last),
+        None => Arc::clone(&last),
     };
     if factor != 1.0 {
-        vector *= factor;
+        *Arc::make_mut(&mut vector) *= factor;
     }
     let loss = (loss / f64::from(steps.max(1))) as f32;
-    (Update { vector, loss }, WorkerState { velocity })
+    (Update { vector, loss }, WorkerState { velocity: descent.remembers().then_some(last) })
 }
 
 /// The mean loss of a model on a batch that is drawn from a shard.
 pub fn batch_loss(
     model: &dyn Model,
     parameters: ArrayView1<'_, f32>,
-    shard: &Samples,
+    shard: &Shard,
     batch: usize,
     rng: &mut dyn Rng,
 ) -> f32 {
@@ -273,30 +244,52 @@ pub fn batch_loss(
     metrics::evaluate(&Facts { scores: scores.view(), labels: batch.labels }).loss as f32
 }
 
-/// Measures a model on the test set.
-pub fn evaluate(model: &dyn Model, parameters: ArrayView1<'_, f32>, test: &Samples) -> Evaluation {
-    let scores = model.scores(parameters, test.inputs.view());
-    metrics::evaluate(&Facts { scores: scores.view(), labels: &test.labels })
+/// Measures a model on samples that nobody learns from.
+pub fn evaluate(model: &dyn Model, parameters: ArrayView1<'_, f32>, test: &Shard) -> Evaluation {
+    let (scores, labels) = scores(model, parameters, test);
+    metrics::evaluate(&Facts { scores: scores.view(), labels: &labels })
 }
 
-/// Measures a model on the samples of each class of the test set.
+/// Measures a model on the samples of each class.
 pub fn evaluate_classes(
     model: &dyn Model,
     parameters: ArrayView1<'_, f32>,
-    test: &Samples,
+    test: &Shard,
 ) -> Vec<Option<f64>> {
-    let scores = model.scores(parameters, test.inputs.view());
-    metrics::class_accuracies(&Facts { scores: scores.view(), labels: &test.labels })
+    let (scores, labels) = scores(model, parameters, test);
+    metrics::class_accuracies(&Facts { scores: scores.view(), labels: &labels })
+}
+
+/// Samples that are read and scored at a time: they stay in the cache in between.
+const SCORED_AT_ONCE: usize = 256;
+
+/// The scores of all samples, and their labels.
+fn scores(
+    model: &dyn Model,
+    parameters: ArrayView1<'_, f32>,
+    samples: &Shard,
+) -> (Array2<f32>, Vec<u8>) {
+    let (mut scores, mut inputs, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    for first in (0..samples.len()).step_by(SCORED_AT_ONCE) {
+        let places = first..samples.len().min(first + SCORED_AT_ONCE);
+        let shape = (places.len(), samples.features());
+        inputs.clear();
+        places.for_each(|place| samples.push(place, &mut inputs, &mut labels));
+        let inputs = ArrayView2::from_shape(shape, &inputs).expect("one row for each sample");
+        scores.extend(model.scores(parameters, inputs));
+    }
+    let shape = (labels.len(), scores.len() / labels.len().max(1));
+    (Array2::from_shape_vec(shape, scores).expect("one score for each class"), labels)
 }
 
 #[cfg(test)]
 mod tests {
     use std::ops::Range;
 
-    use ndarray::{Array2, ArrayView2, ArrayViewMut1, array};
+    use ndarray::{ArrayViewMut1, array};
 
     use super::*;
-    use crate::dataset::Batch;
+    use crate::dataset::{Batch, Samples};
     use crate::models::network::Network;
 
     /// The loss `mean |w - x|² / 2` over the batch, whose gradient is `w - mean x`.
@@ -357,8 +350,13 @@ mod tests {
         }
     }
 
-    fn samples(inputs: Array2<f32>) -> Samples {
-        Samples { labels: (0..inputs.nrows()).map(|row| (row % 3) as u8).collect(), inputs }
+    fn samples(inputs: Array2<f32>) -> Shard {
+        let labels = (0..inputs.nrows()).map(|row| (row % 3) as u8).collect();
+        Samples { labels, inputs }.into()
+    }
+
+    fn velocity(state: &WorkerState) -> Shared {
+        state.velocity.clone().expect("there is momentum")
     }
 
     fn one_round(
@@ -375,8 +373,8 @@ mod tests {
     fn two_steps_by_hand() {
         // v = 1, w = 1 - 1/2 = 1/2; v = 1/2 · 1 + 1/2 = 1. Losses 1/2 and 1/8.
         let (update, state) = one_round(&settings(2), &array![1.0], &WorkerState::default());
-        assert_eq!(update, Update { vector: array![2.0], loss: 0.3125 });
-        assert_eq!(state.velocity, [1.0]);
+        assert_eq!((&*update.vector, update.loss), (&array![2.0], 0.3125));
+        assert_eq!(*velocity(&state), array![1.0]);
     }
 
     #[test]
@@ -385,28 +383,31 @@ mod tests {
         // g = 11/8 · 5/4 = 55/32, v = 1/2 · 5/4 + 1/2 · 55/32 = 95/64.
         let training = Training { dampening: 0.5, weight_decay: 0.25, ..settings(2) };
         let (update, state) = one_round(&training, &array![2.0], &WorkerState::default());
-        assert_eq!(update.vector, array![1.25 + 95.0 / 64.0]);
-        assert_eq!(state.velocity, [95.0 / 64.0]);
+        assert_eq!(*update.vector, array![1.25 + 95.0 / 64.0]);
+        assert_eq!(*velocity(&state), array![95.0 / 64.0]);
     }
 
     #[test]
     fn momentum_crosses_rounds() {
         let training = settings(1);
         let (first, state) = one_round(&training, &array![1.0], &WorkerState::default());
-        assert_eq!((first.vector, state.velocity.as_slice()), (array![1.0], &[1.0][..]));
+        assert_eq!((&*first.vector, &*velocity(&state)), (&array![1.0], &array![1.0]));
+        assert!(Arc::ptr_eq(&first.vector, &velocity(&state)), "it is held once");
         let (second, state) = one_round(&training, &array![0.5], &state);
-        assert_eq!((second.vector, state.velocity.as_slice()), (array![1.0], &[1.0][..]));
+        assert_eq!((&*second.vector, &*velocity(&state)), (&array![1.0], &array![1.0]));
+        // The first is what it was: somebody may still read it.
+        assert_eq!(*first.vector, array![1.0]);
     }
 
     #[test]
     fn without_momentum_nothing_is_kept() {
         let training = Training { momentum: 0.0, ..settings(2) };
         let (update, state) = one_round(&training, &array![1.0], &WorkerState::default());
-        assert_eq!(update.vector, array![1.5]);
+        assert_eq!(*update.vector, array![1.5]);
         assert_eq!(state, WorkerState::default());
         let damped = Training { dampening: 0.5, ..training };
         let (update, state) = one_round(&damped, &array![1.0], &WorkerState::default());
-        assert_eq!(update.vector, array![0.5 + 0.375]);
+        assert_eq!(*update.vector, array![0.5 + 0.375]);
         assert_eq!(state, WorkerState::default());
     }
 
@@ -431,7 +432,7 @@ mod tests {
                     &training,
                     &state,
                 );
-                model.scaled_add(-training.learning_rate, &update.vector);
+                model.scaled_add(-training.learning_rate, &*update.vector);
                 state = next;
             }
             (model, state)
@@ -443,7 +444,8 @@ mod tests {
         };
         assert!(furthest(&local, &central) < 1e-5, "{local} against {central}");
         assert!(furthest(&local, &start) > 0.05, "it has moved");
-        for (local, central) in local_state.velocity.iter().zip(&central_state.velocity) {
+        let (local, central) = (velocity(&local_state), velocity(&central_state));
+        for (local, central) in local.iter().zip(&*central) {
             assert!((local - central).abs() < 1e-5);
         }
     }
@@ -472,7 +474,7 @@ mod tests {
         // At 4 the gradient is 4, and 3 is the most: v = 3, w = 4 - 3/2; there it is 2.5.
         let training = Training { clip: Some(3.0), momentum: 0.0, ..settings(2) };
         let (update, _) = one_round(&training, &array![4.0], &WorkerState::default());
-        assert_eq!(update.vector, array![5.5]);
+        assert_eq!(*update.vector, array![5.5]);
     }
 
     #[test]
@@ -487,8 +489,8 @@ mod tests {
             let round = Round(round);
             local_update(1, round, NodeId(0), &bowl, start.view(), &shard, &training, &state).0
         };
-        assert_eq!(update(1).vector, array![1.5]);
-        assert_eq!(update(2).vector, array![0.875]);
+        assert_eq!(*update(1).vector, array![1.5]);
+        assert_eq!(*update(2).vector, array![0.875]);
     }
 
     #[test]
@@ -517,9 +519,10 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_seen() {
-        let finite = Update { vector: array![1.0, 2.0], loss: 1.0 };
+        let finite = Update { vector: Arc::new(array![1.0, 2.0]), loss: 1.0 };
         assert!(finite.is_finite());
         assert!(!Update { loss: f32::NAN, ..finite.clone() }.is_finite());
-        assert!(!Update { vector: array![1.0, f32::INFINITY], ..finite }.is_finite());
+        let vector = Arc::new(array![1.0, f32::INFINITY]);
+        assert!(!Update { vector, ..finite }.is_finite());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use byzlab::dataset::{Samples, Split};
+use byzlab::dataset::{Samples, Shard, Split};
 use byzlab::datasets::{self, NoFiles};
 use byzlab::models::{self, Model};
 use byzlab::node::{NodeId, Round};
@@ -28,7 +28,7 @@ fn model(name: &str) -> Arc<dyn Model> {
 
 /// Test accuracy in per cent after `rounds` rounds of one worker for each shard, whose updates
 /// are averaged.
-fn trained(name: &str, shards: &[Samples], training: &Training, rounds: u32) -> f64 {
+fn trained(name: &str, shards: &[Shard], training: &Training, rounds: u32) -> f64 {
     let model = model(name);
     let mut parameters = model.initial(&mut run_stream(1, Purpose::Initial));
     let mut states = vec![WorkerState::default(); shards.len()];
@@ -38,12 +38,12 @@ fn trained(name: &str, shards: &[Samples], training: &Training, rounds: u32) -> 
             let view = parameters.view();
             let (update, next) =
                 local_update(1, round, node, &*model, view, shard, training, state);
-            sum += &update.vector;
+            sum += &*update.vector;
             *state = next;
         }
         parameters.scaled_add(-training.learning_rate / shards.len() as f32, &sum);
     }
-    100.0 * evaluate(&*model, parameters.view(), &DIGITS[1]).accuracy
+    100.0 * evaluate(&*model, parameters.view(), &DIGITS[1].clone().into()).accuracy
 }
 
 /// One machine with all data, as many steps as given.
@@ -56,7 +56,7 @@ fn alone(name: &str, learning_rate: f32, batch: usize, local_steps: u32) -> f64 
         local_steps,
         ..Training::default()
     };
-    trained(name, &DIGITS[..1], &training, 1)
+    trained(name, &[DIGITS[0].clone().into()], &training, 1)
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn workers_with_unlike_shards_learn_within_a_short_run() {
     let train = &DIGITS[0];
     let (even, mut sorted): (Vec<usize>, Vec<usize>) = (0..train.len()).partition(|i| i % 20 < 10);
     sorted.sort_by_key(|&index| train.labels[index]);
-    let shards: Vec<Samples> = even
+    let shards: Vec<Shard> = even
         .chunks(even.len().div_ceil(13))
         .zip(sorted.chunks(sorted.len().div_ceil(13)))
-        .map(|halves| train.select(&[halves.0, halves.1].concat()))
+        .map(|halves| train.select(&[halves.0, halves.1].concat()).into())
         .collect();
     assert_eq!(shards.len(), 13);
     let training = Training {

@@ -146,7 +146,7 @@ fn train<F: Float>(run: &Run, images: &Images) -> Trained<F> {
         weight_decay: F::nearest(run.optimizer.weight_decay),
     };
 
-    let (mut losses, mut first_gradient, mut velocity) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut losses, mut first_gradient, mut before) = (Vec::new(), Vec::new(), Vec::new());
     let mut gradient = vec![F::zero(); run.parameters];
     // Nothing is left out in these networks, so nothing is drawn.
     let mut rng = run_stream(1, Purpose::Dropout);
@@ -157,7 +157,8 @@ fn train<F: Float>(run: &Run, images: &Images) -> Trained<F> {
         if step == 0 {
             first_gradient = in_their_order(&order, &gradient);
         }
-        descent.direct(&parameters, &mut velocity, &mut gradient);
+        descent.direct(&parameters, &before, &mut gradient);
+        before.clone_from(&gradient);
         descent.step(&mut parameters, &gradient);
     }
     let scores = network.scores(&parameters, inputs(images, 0, 2).view());

@@ -23,9 +23,10 @@ use ndarray::Array2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::wanted::Wanted;
 use super::{DataError, Dataset, File, Manifest, Store, beyond};
 use crate::catalog::Entry;
-use crate::dataset::{Samples, Scale, Shape, Split};
+use crate::dataset::{Raw, Scale, Shape, Split, Values};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Dataset> = Entry {
@@ -120,26 +121,24 @@ impl Dataset for Cifar10 {
         split: Split,
         indices: &[usize],
         store: &dyn Store,
-    ) -> Result<Samples, DataError> {
+    ) -> Result<Raw, DataError> {
         let len = self.len(split);
         if let Some(&index) = indices.iter().find(|&&index| index >= len) {
             return Err(beyond(ENTRY.name, index, split, len));
         }
-        let mut wanted: Vec<(usize, usize)> = indices.iter().copied().zip(0..).collect();
-        wanted.sort_unstable();
-        let mut wanted = wanted.into_iter().peekable();
-        let mut inputs = Array2::zeros((indices.len(), 3 * PLANE));
+        let mut wanted = Wanted::new(indices);
+        let mut values = Array2::zeros((indices.len(), 3 * PLANE));
         let mut labels = vec![0; indices.len()];
         self.each(split, store, &mut |index, label, planes| {
-            while let Some((_, row)) = wanted.next_if(|&(next, _)| next == index) {
+            for row in wanted.rows_of(index) {
                 // The channels of a pixel stand side by side in a sample, and apart in a record.
-                for (place, value) in inputs.row_mut(row).iter_mut().enumerate() {
-                    *value = f32::from(planes[place % 3 * PLANE + place / 3]);
+                for (place, value) in values.row_mut(row).iter_mut().enumerate() {
+                    *value = planes[place % 3 * PLANE + place / 3];
                 }
                 labels[row] = label;
             }
         })?;
-        Ok(Samples { inputs, labels })
+        Ok(Raw { values: Values::Bytes(values), labels })
     }
 }
 
@@ -209,7 +208,7 @@ mod tests {
             ("data_batch_4.bin", second + 2 * PLANE, 3),
             ("data_batch_1.bin", record - 1, 255),
         ]);
-        let samples = Cifar10 {}.samples(Split::Train, &[30_002, 0], &store).unwrap();
+        let samples = Cifar10 {}.scaled(Split::Train, &[30_002, 0], &Scale::None, &store).unwrap();
         assert_eq!(samples.labels, [7, 0]);
         let row = samples.inputs.row(0);
         assert_eq!(row.to_vec()[..7], [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 0.0]);

@@ -25,9 +25,10 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::survey::{CHANGED, Moments, Survey, broken, check_share, digest, judges, made};
+use super::wanted::Wanted;
 use super::{DataError, Dataset, File, Store, SurveyError, beyond};
 use crate::catalog::{ConfigError, Entry, Parameters};
-use crate::dataset::{Samples, Scale, Shape, Split, Stored};
+use crate::dataset::{Raw, Scale, Shape, Split, Stored, Values};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Dataset> = Entry {
@@ -392,23 +393,21 @@ impl Dataset for Table {
         split: Split,
         indices: &[usize],
         store: &dyn Store,
-    ) -> Result<Samples, DataError> {
+    ) -> Result<Raw, DataError> {
         let len = self.len(split);
         if let Some(&index) = indices.iter().find(|&&index| index >= len) {
             return Err(beyond(&self.csv.path, index, split, len));
         }
-        let mut wanted: Vec<(usize, usize)> = indices.iter().copied().zip(0..).collect();
-        wanted.sort_unstable();
-        let mut wanted = wanted.into_iter().peekable();
-        let mut inputs = Array2::zeros((indices.len(), self.survey.channels));
+        let mut wanted = Wanted::new(indices);
+        let mut numbers = Array2::zeros((indices.len(), self.survey.channels));
         let mut labels = vec![0; indices.len()];
         self.each(split, store, &mut |index, label, values| {
-            while let Some((_, row)) = wanted.next_if(|&(next, _)| next == index) {
-                inputs.row_mut(row).iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+            for row in wanted.rows_of(index) {
+                numbers.row_mut(row).iter_mut().zip(values).for_each(|(to, from)| *to = *from);
                 labels[row] = label;
             }
         })?;
-        Ok(Samples { inputs, labels })
+        Ok(Raw { values: Values::Numbers(numbers), labels })
     }
 }
 
@@ -461,7 +460,7 @@ mod tests {
         assert_eq!(found.deviation, [2.82843, 1.08333]);
         assert_eq!(set.shape(), Shape { height: 1, width: 1, channels: 2, classes: 2 });
         assert_eq!(set.labels(Split::Train, &store).unwrap(), [1, 0, 1, 0, 1]);
-        let samples = set.samples(Split::Train, &[4, 1, 4], &store).unwrap();
+        let samples = set.scaled(Split::Train, &[4, 1, 4], &Scale::None, &store).unwrap();
         assert_eq!(samples.labels, [1, 0, 1]);
         assert_eq!(samples.inputs.row(0).to_vec(), [9.0, -0.4]);
         assert_eq!(samples.inputs.row(1).to_vec(), [3.0, 2.0]);
@@ -487,7 +486,7 @@ mod tests {
         assert_eq!(found.names, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
         let values = |set: &dyn Dataset, split| {
             let all: Vec<usize> = (0..set.len(split)).collect();
-            let samples = set.samples(split, &all, &store).unwrap();
+            let samples = set.scaled(split, &all, &Scale::None, &store).unwrap();
             assert_eq!(samples.labels, set.labels(split, &store).unwrap());
             samples.inputs.column(0).iter().map(|value| *value as u32).collect::<Vec<_>>()
         };

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use self::draws::Draws;
 use super::{DataError, Dataset, File, Store, beyond};
 use crate::catalog::{ConfigError, Entry};
-use crate::dataset::{Samples, Scale, Shape, Split};
+use crate::dataset::{Raw, Scale, Shape, Split, Values};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Dataset> = Entry {
@@ -134,16 +134,16 @@ impl Dataset for Digits {
         split: Split,
         indices: &[usize],
         _store: &dyn Store,
-    ) -> Result<Samples, DataError> {
+    ) -> Result<Raw, DataError> {
         self.check(split, indices)?;
         let labels: Vec<u8> = indices.iter().map(|&index| self.label(split, index)).collect();
-        let mut inputs = Array2::zeros((indices.len(), PIXELS));
-        for ((row, &index), &label) in inputs.rows_mut().into_iter().zip(indices).zip(&labels) {
+        let mut values = Array2::zeros((indices.len(), PIXELS));
+        for ((row, &index), &label) in values.rows_mut().into_iter().zip(indices).zip(&labels) {
             for (value, pixel) in row.into_iter().zip(self.image(split, index, label)) {
-                *value = f32::from(pixel);
+                *value = pixel;
             }
         }
-        Ok(Samples { inputs, labels })
+        Ok(Raw { values: Values::Bytes(values), labels })
     }
 }
 
@@ -204,12 +204,13 @@ impl Digits {
 mod tests {
     use super::*;
     use crate::catalog::Parameters;
+    use crate::dataset::Samples;
     use crate::datasets::{CATALOG, NoFiles};
 
     const BOTH: [Split; 2] = [Split::Train, Split::Test];
 
     fn samples(digits: &Digits, split: Split, indices: &[usize]) -> Samples {
-        digits.samples(split, indices, &NoFiles).unwrap()
+        digits.scaled(split, indices, &Scale::None, &NoFiles).unwrap()
     }
 
     fn first(digits: &Digits, count: usize) -> Samples {

@@ -25,7 +25,7 @@ use super::picture::{Colours, Picture, Size, decode};
 use super::survey::{CHANGED, Moments, Survey, broken, check_share, digest, judges, made};
 use super::{DataError, Dataset, File, Store, SurveyError, beyond};
 use crate::catalog::{ConfigError, Entry, Parameters};
-use crate::dataset::{Samples, Scale, Shape, Split};
+use crate::dataset::{Raw, Scale, Shape, Split, Values};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Dataset> = Entry {
@@ -283,20 +283,20 @@ impl Dataset for Images {
         split: Split,
         indices: &[usize],
         store: &dyn Store,
-    ) -> Result<Samples, DataError> {
+    ) -> Result<Raw, DataError> {
         let images = self.of(split, store)?;
         let Shape { height, width, .. } = self.shape();
-        let mut inputs = Array2::zeros((indices.len(), self.shape().features()));
+        let mut values = Array2::zeros((indices.len(), self.shape().features()));
         let mut labels = Vec::with_capacity(indices.len());
-        for (mut row, &index) in inputs.rows_mut().into_iter().zip(indices) {
+        for (row, &index) in values.rows_mut().into_iter().zip(indices) {
             let Some(image) = images.get(index) else {
                 return Err(beyond(&self.folder.path, index, split, images.len()));
             };
             let picture = self.folder.read(store, &image.name, Some((height, width)))?;
-            row.iter_mut().zip(picture.values).for_each(|(to, from)| *to = f32::from(from));
+            row.into_iter().zip(picture.values).for_each(|(to, from)| *to = from);
             labels.push(image.class);
         }
-        Ok(Samples { inputs, labels })
+        Ok(Raw { values: Values::Bytes(values), labels })
     }
 }
 
@@ -344,7 +344,7 @@ mod tests {
         // 0, 0.2, 0.4, 0.2, 1 and 0.
         assert_eq!((found.mean, found.deviation), (vec![0.3], vec![0.341_565]));
         assert_eq!(set.labels(Split::Train, &store).unwrap(), [0, 0, 1]);
-        let samples = set.samples(Split::Train, &[2, 0, 2], &store).unwrap();
+        let samples = set.scaled(Split::Train, &[2, 0, 2], &Scale::None, &store).unwrap();
         assert_eq!(samples.labels, [1, 0, 1]);
         assert_eq!(samples.inputs.row(0).to_vec(), [255.0, 0.0]);
         assert_eq!(samples.inputs.row(1).to_vec(), [0.0, 51.0]);
@@ -370,7 +370,7 @@ mod tests {
         let mut all = Vec::new();
         for split in [Split::Train, Split::Test] {
             let indices: Vec<usize> = (0..set.len(split)).collect();
-            let samples = set.samples(split, &indices, &store).unwrap();
+            let samples = set.scaled(split, &indices, &Scale::None, &store).unwrap();
             assert_eq!(samples.labels, set.labels(split, &store).unwrap());
             for (row, label) in samples.inputs.rows().into_iter().zip(samples.labels) {
                 assert_eq!(row[1], f32::from(label));

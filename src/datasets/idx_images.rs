@@ -5,11 +5,12 @@
 
 use std::sync::LazyLock;
 
-use ndarray::{Array2, ArrayViewMut1};
+use ndarray::{Array2, ArrayView1};
 
 use super::idx::{self, Idx};
+use super::wanted::Wanted;
 use super::{DataError, Dataset, File, Manifest, Store, beyond};
-use crate::dataset::{Samples, Scale, Shape, Split};
+use crate::dataset::{Raw, Scale, Shape, Split, Values};
 
 /// A set whose manifest lists the four files under the names that all such sets use.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Dataset for IdxImages {
         split: Split,
         indices: &[usize],
         store: &dyn Store,
-    ) -> Result<Samples, DataError> {
+    ) -> Result<Raw, DataError> {
         let all = self.labels(split, store)?;
         let name = &self.manifest.name;
         let labels = indices
@@ -85,7 +86,8 @@ impl Dataset for IdxImages {
         let file = self.images(split);
         let Shape { height, width, .. } = self.shape();
         let images = Idx::open(file, store.open(file)?, &[self.len(split), height, width])?;
-        Ok(Samples { inputs: select(images, indices, self.shape().features())?, labels })
+        let values = Values::Bytes(select(images, indices, self.shape().features())?);
+        Ok(Raw { values, labels })
     }
 }
 
@@ -94,27 +96,18 @@ fn select(
     mut images: Idx<'_>,
     indices: &[usize],
     features: usize,
-) -> Result<Array2<f32>, DataError> {
-    let mut wanted: Vec<(usize, usize)> = indices.iter().copied().zip(0..).collect();
-    wanted.sort_unstable();
-    let mut wanted = wanted.into_iter().peekable();
-    let mut inputs = Array2::zeros((indices.len(), features));
+) -> Result<Array2<u8>, DataError> {
+    let mut wanted = Wanted::new(indices);
+    let mut values = Array2::zeros((indices.len(), features));
     let mut image = vec![0; features];
     for index in 0..images.records() {
         images.read(&mut image)?;
-        while let Some((_, row)) = wanted.next_if(|&(next, _)| next == index) {
-            write(inputs.row_mut(row), &image);
+        for row in wanted.rows_of(index) {
+            values.row_mut(row).assign(&ArrayView1::from(&image));
         }
     }
     images.finish()?;
-    Ok(inputs)
-}
-
-/// One image as a row of values.
-fn write(row: ArrayViewMut1<'_, f32>, image: &[u8]) {
-    for (value, &pixel) in row.into_iter().zip(image) {
-        *value = f32::from(pixel);
-    }
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -186,7 +179,7 @@ mod tests {
         for (name, mean, deviation) in [("mnist", 0.1307, 0.3081), ("fashion_mnist", 0.286, 0.353)]
         {
             let (set, asked) = (set(name), [9_999, 2, 9_999, 0]);
-            let raw = set.samples(Split::Test, &asked, &store).unwrap();
+            let raw = set.scaled(Split::Test, &asked, &Scale::None, &store).unwrap();
             assert_eq!(raw.labels, [3, 7, 3, 0]);
             assert_eq!(raw.inputs.column(783), array![51.0, 0.0, 51.0, 0.0]);
             let samples = set.scaled(Split::Test, &asked, &set.scale(), &store).unwrap();
@@ -200,7 +193,8 @@ mod tests {
     fn no_samples_and_samples_that_are_not_there() {
         let store = Blank { labels: vec![], pixels: vec![] };
         let none = set("mnist").samples(Split::Test, &[], &store).unwrap();
-        assert_eq!(none.inputs.dim(), (0, 784));
+        let nothing = Values::Bytes(Array2::zeros((0, 784)));
+        assert_eq!(none, Raw { values: nothing, labels: vec![] });
         let error = set("mnist").samples(Split::Test, &[5, 10_000], &store).unwrap_err();
         assert_eq!(error.to_string(), "mnist: sample 10000 was asked for, and Test has 10000");
     }

@@ -17,15 +17,16 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::survey::{CHANGED, Moments, Survey, broken, digest, made};
+use super::wanted::Wanted;
 use super::zip::{self, Unpacked};
 use super::{DataError, Dataset, File, Source, Store, SurveyError, beyond};
 use crate::catalog::{ConfigError, Entry, Parameters};
-use crate::dataset::{Samples, Scale, Shape, Split, Stored};
+use crate::dataset::{Raw, Scale, Shape, Split, Stored, Values};
 use crate::npy::{FLOATS, Header, Item};
 
 /// The catalog's row.
@@ -183,7 +184,7 @@ impl Dataset for Surveyed {
         split: Split,
         indices: &[usize],
         store: &dyn Store,
-    ) -> Result<Samples, DataError> {
+    ) -> Result<Raw, DataError> {
         let all = self.labels(split, store)?;
         let len = all.len();
         let label = |&index: &usize| {
@@ -193,19 +194,36 @@ impl Dataset for Surveyed {
         let mut file = store.given(&self.path)?;
         let images = Images::open(&self.path, &mut *file, split, self.channels)?;
         let Shape { height, width, channels, .. } = self.shape();
-        if images.shape != (height, width, channels) || images.count != len as u64 {
+        let same = images.shape == (height, width, channels)
+            && (images.item == Item::Unsigned(1)) == self.survey.bytes;
+        if !same || images.count != len as u64 {
             return Err(broken(&self.path, CHANGED));
         }
-        let mut wanted: Vec<(usize, usize)> = indices.iter().copied().zip(0..).collect();
-        wanted.sort_unstable();
-        let mut wanted = wanted.into_iter().peekable();
-        let mut inputs = Array2::zeros((indices.len(), self.shape().features()));
-        images.each(|index, image| {
-            while let Some((_, row)) = wanted.next_if(|&(next, _)| next == index) {
-                inputs.row_mut(row).iter_mut().zip(image).for_each(|(to, from)| *to = *from);
+        let mut wanted = Wanted::new(indices);
+        let shape = (indices.len(), self.shape().features());
+        let values = match self.stored() {
+            Stored::Bytes => {
+                let mut bytes = Array2::zeros(shape);
+                images.each(|index, image| {
+                    for row in wanted.rows_of(index) {
+                        let row = bytes.row_mut(row);
+                        // They were bytes before they were decoded.
+                        row.into_iter().zip(image).for_each(|(to, from)| *to = *from as u8);
+                    }
+                })?;
+                Values::Bytes(bytes)
             }
-        })?;
-        Ok(Samples { inputs, labels })
+            Stored::Numbers => {
+                let mut numbers = Array2::zeros(shape);
+                images.each(|index, image| {
+                    for row in wanted.rows_of(index) {
+                        numbers.row_mut(row).assign(&ArrayView1::from(image));
+                    }
+                })?;
+                Values::Numbers(numbers)
+            }
+        };
+        Ok(Raw { values, labels })
     }
 }
 
@@ -458,7 +476,7 @@ mod tests {
         // As NumPy has mean and standard deviation.
         assert_eq!((found.mean, found.deviation), (vec![0.496_296], vec![0.290_847]));
         assert_eq!(set.labels(Split::Test, &store).unwrap(), [2, 0, 1]);
-        let samples = set.samples(Split::Train, &[11, 0, 11], &store).unwrap();
+        let samples = set.scaled(Split::Train, &[11, 0, 11], &Scale::None, &store).unwrap();
         assert_eq!(samples.labels, [2, 0, 2]);
         assert_eq!(samples.inputs.row(0).to_vec(), [71.0, 23.0, 10.0, 233.0, 35.0, 192.0]);
         assert_eq!(samples.inputs.row(1).to_vec(), [175.0, 196.0, 25.0, 246.0, 67.0, 211.0]);
@@ -476,12 +494,12 @@ mod tests {
         assert_eq!((set.scale(), set.stored()), (Scale::None, Stored::Numbers));
         assert_eq!(found.mean, [0.060_833_3, 0.11375, -0.44]);
         assert_eq!(found.deviation, [1.06577, 0.961_309, 1.05765]);
-        let last = set.samples(Split::Train, &[5], &store).unwrap().inputs;
+        let last = set.scaled(Split::Train, &[5], &Scale::None, &store).unwrap().inputs;
         assert_eq!(last.row(0).to_vec()[..4], [-0.35, -0.46, -1.22, 0.28]);
         // The first axis of an image as the channels: 3 columns of 2 x 2 turn into 2 x 3 x 2.
         let (_, set) = surveyed("npz", "path = 'a.npz'\nchannels = 'first'", &store).unwrap();
         assert_eq!(set.shape(), Shape { height: 2, width: 3, channels: 2, classes: 2 });
-        let turned = set.samples(Split::Train, &[5], &store).unwrap().inputs;
+        let turned = set.scaled(Split::Train, &[5], &Scale::None, &store).unwrap().inputs;
         assert_eq!(turned.row(0).to_vec()[..4], [-0.35, 0.04, -0.46, -0.52]);
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::data::{LoadError, Provider};
 use super::plan::Plan;
 use crate::attacks::Attack;
-use crate::dataset::Samples;
+use crate::dataset::Shard;
 use crate::node::NodeId;
 use crate::protocol::Machine;
 use crate::protocol::adversary::{Adversary, AdversarySettings};
@@ -65,7 +65,7 @@ fn trainer(plan: &Plan, node: NodeId, data: &Provider) -> Result<Trainer, LoadEr
     Ok(trainer_on(plan, node, data.shard(plan, node)?))
 }
 
-fn trainer_on(plan: &Plan, node: NodeId, shard: Arc<Samples>) -> Trainer {
+fn trainer_on(plan: &Plan, node: NodeId, shard: Shard) -> Trainer {
     Trainer {
         node,
         seed: plan.seed,

@@ -8,7 +8,7 @@ use rand::Rng;
 use rand::seq::index;
 
 use super::plan::Plan;
-use crate::dataset::{Samples, Split};
+use crate::dataset::{Held, Shard, Split};
 use crate::datasets::{DataError, Store};
 use crate::node::{NodeId, Round};
 use crate::seed::{Purpose, run_stream, stream};
@@ -36,9 +36,9 @@ pub enum LoadError {
 #[derive(Debug, Clone)]
 pub struct HeldOut {
     /// The test set.
-    pub test: Arc<Samples>,
+    pub test: Shard,
     /// Training samples that were held out, where the plan holds some out.
-    pub validation: Option<Arc<Samples>>,
+    pub validation: Option<Shard>,
 }
 
 /// How much of a training set a process may hold.
@@ -54,10 +54,10 @@ pub enum Reach {
 pub struct Provider {
     store: Box<dyn Store>,
     reach: Reach,
-    whole: Mutex<Recent<Arc<Samples>>>,
-    tests: Mutex<Recent<Arc<Samples>>>,
+    whole: Mutex<Recent<Arc<Held>>>,
+    tests: Mutex<Recent<Arc<Held>>>,
     splits: Mutex<Recent<Arc<Vec<Vec<usize>>>>>,
-    shards: Mutex<Recent<Arc<Samples>>>,
+    shards: Mutex<Recent<Arc<Held>>>,
 }
 
 impl fmt::Debug for Provider {
@@ -71,9 +71,6 @@ const SETS_KEPT: usize = 2;
 
 /// Splits kept at a time: a sweep goes through its seeds first.
 const SPLITS_KEPT: usize = 32;
-
-/// Bytes of shards kept by a process that plays everybody.
-const SHARD_BYTES_KEPT: usize = 1 << 30;
 
 /// Shards kept by a process that plays one worker: this cell's and the last one's.
 const OWN_SHARDS_KEPT: usize = 2;
@@ -112,25 +109,16 @@ impl<T: Clone> Recent<T> {
     }
 }
 
-/// Bytes of the inputs of samples; labels are small beside them.
-fn bytes(samples: &Arc<Samples>) -> usize {
-    samples.inputs.len() * size_of::<f32>()
-}
-
 impl Provider {
     /// A provider that reads from `store`.
     pub fn new(store: Box<dyn Store>, reach: Reach) -> Self {
-        let shards = match reach {
-            Reach::Everything => Recent::new(SHARD_BYTES_KEPT, bytes),
-            Reach::OwnShards => Recent::new(OWN_SHARDS_KEPT, |_| 1),
-        };
         Provider {
             store,
             reach,
             whole: Recent::new(SETS_KEPT, |_| 1),
             tests: Recent::new(SETS_KEPT, |_| 1),
             splits: Recent::new(SPLITS_KEPT, |_| 1),
-            shards,
+            shards: Recent::new(OWN_SHARDS_KEPT, |_| 1),
         }
     }
 
@@ -140,30 +128,29 @@ impl Provider {
     }
 
     /// The test set of a plan.
-    pub fn test(&self, plan: &Plan) -> Result<Arc<Samples>, LoadError> {
+    pub fn test(&self, plan: &Plan) -> Result<Shard, LoadError> {
         let whole = Recent::get(&self.tests, plan.data_key(), || {
             let all: Vec<usize> = (0..plan.dataset.value.len(Split::Test)).collect();
-            let samples = self.read(plan, Split::Test, &all)?;
-            Ok::<_, LoadError>(Arc::new(samples))
+            Ok::<_, LoadError>(Arc::new(self.read(plan, Split::Test, &all)?))
         })?;
         let classes = plan.dataset.value.shape().classes;
-        let Some(judges) = plan.partition.value.judges_by(&whole.labels, classes) else {
-            return Ok(whole);
+        let Some(judges) = plan.partition.value.judges_by(whole.labels(), classes) else {
+            return Ok(whole.into());
         };
         if judges.is_empty() {
             let (partition, samples) = (plan.partition.name, whole.len());
             return Err(LoadError::NoTest { partition, samples });
         }
-        Ok(Arc::new(whole.select(&judges)))
+        Ok(Shard::of(whole, judges))
     }
 
     /// The training samples that are held out, if any are.
-    fn validation(&self, plan: &Plan) -> Result<Option<Arc<Samples>>, LoadError> {
+    fn validation(&self, plan: &Plan) -> Result<Option<Shard>, LoadError> {
         let (held_out, _) = divided(plan);
         if held_out.is_empty() {
             return Ok(None);
         }
-        self.training(plan, &held_out).map(|samples| Some(Arc::new(samples)))
+        self.training(plan, held_out).map(Some)
     }
 
     /// Which samples each worker holds.
@@ -194,49 +181,55 @@ impl Provider {
     }
 
     /// The samples of one worker, poisoned if the plan says so.
-    pub fn shard(&self, plan: &Plan, node: NodeId) -> Result<Arc<Samples>, LoadError> {
-        let key = format!("{} {node}", plan.split_key());
-        let clean = Recent::get(&self.shards, key, || self.read_shard(plan, node))?;
+    pub fn shard(&self, plan: &Plan, node: NodeId) -> Result<Shard, LoadError> {
+        let clean = self.clean(plan, node)?;
         let Some(poison) = plan.threat.poison.as_ref().filter(|_| plan.threat.corrupts(node))
         else {
             return Ok(clean);
         };
-        let mut samples = Samples::clone(&clean);
+        let mut samples = clean.samples();
         let mut rng = stream(plan.seed, Purpose::Poison, Round(0), node);
         let place = plan.threat.corrupted.partition_point(|other| *other < node);
         poison.poison(&mut samples, plan.dataset.value.shape(), place, &mut rng);
-        Ok(Arc::new(samples))
+        Ok(Shard::from(samples))
     }
 
     /// The samples that the server holds itself: clean, and drawn from the training set whatever
     /// the workers hold of it.
-    pub fn trusted(&self, plan: &Plan, server: NodeId) -> Result<Arc<Samples>, LoadError> {
+    pub fn trusted(&self, plan: &Plan, server: NodeId) -> Result<Shard, LoadError> {
         // No worker has this number, so that no split has this stream.
         let mut rng = stream(plan.seed, Purpose::Partition, Round(0), server);
         let (_, given) = divided(plan);
         let drawn = drawn(&given, plan.trusted, &mut rng);
-        Ok(Arc::new(self.read(plan, Split::Train, &drawn)?))
+        Ok(Shard::from(Arc::new(self.read(plan, Split::Train, &drawn)?)))
     }
 
-    fn read_shard(&self, plan: &Plan, node: NodeId) -> Result<Arc<Samples>, LoadError> {
+    /// The samples of one worker before anybody poisons them.
+    fn clean(&self, plan: &Plan, node: NodeId) -> Result<Shard, LoadError> {
         let split = self.split(plan)?;
-        Ok(Arc::new(self.training(plan, &split[node.index()])?))
+        let indices = &split[node.index()];
+        if self.reach == Reach::Everything {
+            return self.training(plan, indices.clone());
+        }
+        let key = format!("{} {node}", plan.split_key());
+        let read = || Ok::<_, LoadError>(Arc::new(self.read(plan, Split::Train, indices)?));
+        Ok(Shard::from(Recent::get(&self.shards, key, read)?))
     }
 
-    /// The training samples at `indices`.
-    fn training(&self, plan: &Plan, indices: &[usize]) -> Result<Samples, LoadError> {
+    /// The training samples at `indices`: those only, or a share of all.
+    fn training(&self, plan: &Plan, indices: Vec<usize>) -> Result<Shard, LoadError> {
         Ok(match self.reach {
-            Reach::OwnShards => self.read(plan, Split::Train, indices)?,
-            Reach::Everything => self.whole(plan)?.select(indices),
+            Reach::OwnShards => Arc::new(self.read(plan, Split::Train, &indices)?).into(),
+            Reach::Everything => Shard::of(self.whole(plan)?, indices),
         })
     }
 
-    /// The samples at `indices`, scaled as the plan says.
-    fn read(&self, plan: &Plan, split: Split, indices: &[usize]) -> Result<Samples, DataError> {
-        plan.dataset.value.scaled(split, indices, &plan.scale, &*self.store)
+    /// The samples at `indices`, to be scaled as the plan says.
+    fn read(&self, plan: &Plan, split: Split, indices: &[usize]) -> Result<Held, DataError> {
+        plan.dataset.value.held(split, indices, &plan.scale, &*self.store)
     }
 
-    fn whole(&self, plan: &Plan) -> Result<Arc<Samples>, LoadError> {
+    fn whole(&self, plan: &Plan) -> Result<Arc<Held>, LoadError> {
         Recent::get(&self.whole, plan.data_key(), || {
             let all: Vec<usize> = (0..plan.dataset.value.len(Split::Train)).collect();
             Ok(Arc::new(self.read(plan, Split::Train, &all)?))
@@ -328,11 +321,12 @@ mod tests {
             plan.dataset.value.scaled(Split::Train, &held_out, &plan.scale, &NoFiles).unwrap();
         for reach in [Reach::OwnShards, Reach::Everything] {
             let found = provider(reach).held_out(&plan).unwrap();
-            assert_eq!(*found.validation.unwrap(), expected);
+            assert_eq!(found.validation.unwrap().samples(), expected);
             assert_eq!(found.test.len(), 50);
         }
         let trusted = data.trusted(&plan, NodeId(8)).unwrap();
         assert_eq!(trusted.len(), 10);
+        let trusted = trusted.samples();
         let among_held_out = |row: &ndarray::ArrayView1<'_, f32>| {
             expected.inputs.rows().into_iter().any(|other| other == row)
         };
@@ -377,7 +371,7 @@ mod tests {
         let judged = |parameters: &str| {
             let data = format!("partition = {{ long_tail = {{ {parameters} }} }}");
             let plan = plan(&data, 1).unwrap();
-            provider(Reach::Everything).test(&plan).unwrap().labels.clone()
+            provider(Reach::Everything).test(&plan).unwrap().samples().labels
         };
         assert_eq!(judged("").len(), 50);
         let cut = judged("test = true");
@@ -398,7 +392,7 @@ mod tests {
         let raw = plan("scale = 'none'", 1).unwrap();
         assert_ne!(raw.run_id(), usual.run_id());
         let largest = |plan: &Plan| {
-            let test = provider(Reach::Everything).test(plan).unwrap();
+            let test = provider(Reach::Everything).test(plan).unwrap().samples();
             test.inputs.fold(0.0f32, |largest, &value| largest.max(value))
         };
         assert_eq!(largest(&raw), 255.0);

@@ -229,7 +229,7 @@ impl Adversary {
                 let (update, after) = self.settings.trainers[identity].train(round, model, &before);
                 state.workers.insert(*identity, after);
                 losses.insert(*identity, update.loss);
-                rows.insert(*identity, Arc::new(update.vector));
+                rows.insert(*identity, update.vector);
             }
         }
         if rows.is_empty() {

@@ -96,7 +96,7 @@ impl Aggregation {
         &mut self,
         round: Round,
         rows: &Rows,
-        trusted: Option<Array1<f32>>,
+        trusted: Option<Shared>,
     ) -> Result<Aggregated, String> {
         let AggregationSettings { rule, byzantine, rounds, seed, node, head, .. } = &self.settings;
         let mut context = Context {
@@ -133,7 +133,10 @@ impl Aggregation {
         let mut direction = as_slice(aggregate).to_vec();
         // Nothing decays here: the parameters, which are not at hand, are not asked for.
         debug_assert!(descent.weight_decay == 0.0, "weights decay where gradients are made");
-        descent.direct(as_slice(aggregate), &mut self.remembered.velocity, &mut direction);
+        descent.direct(as_slice(aggregate), &self.remembered.velocity, &mut direction);
+        if descent.remembers() {
+            self.remembered.velocity.clone_from(&direction);
+        }
         Arc::new(Array1::from(direction))
     }
 

@@ -150,8 +150,7 @@ impl Follower {
         }
         self.worker = after;
         let own = Own { outcome: Outcome::Shared, loss: Some(update.loss) };
-        let update_of_round = Arc::new(update.vector);
-        (own, Message::Share { round, update: update_of_round, loss: update.loss, samples })
+        (own, Message::Share { round, update: update.vector, loss: update.loss, samples })
     }
 
     /// Takes what a source says, now or when its round comes.

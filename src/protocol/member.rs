@@ -181,8 +181,7 @@ impl Member {
         }
         self.worker = after;
         let own = Own { outcome: Outcome::Shared, loss: Some(update.loss) };
-        let update_of_round = Arc::new(update.vector);
-        (own, Message::Share { round, update: update_of_round, loss: update.loss, samples })
+        (own, Message::Share { round, update: update.vector, loss: update.loss, samples })
     }
 
     /// Sends the update to the committee, or tells everybody that there is none.

@@ -150,7 +150,7 @@ impl Server {
     }
 
     /// The server's own update of a round, if it holds data that the rule trusts.
-    fn train(&mut self, round: Round) -> Option<Array1<f32>> {
+    fn train(&mut self, round: Round) -> Option<Shared> {
         let trainer = self.trusted.as_ref()?;
         let (update, after) = trainer.train(round, &self.model, &self.training);
         self.training = after;

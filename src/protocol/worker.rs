@@ -7,7 +7,7 @@ use ndarray::ArrayView1;
 use super::fault::Faults;
 use super::history::History;
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
-use crate::dataset::Samples;
+use crate::dataset::Shard;
 use crate::models::Model;
 use crate::node::{NodeId, Round};
 use crate::seed::{Purpose, stream};
@@ -24,7 +24,7 @@ pub struct Trainer {
     /// The model's functions.
     pub model: Arc<dyn Model>,
     /// The node's own samples.
-    pub shard: Arc<Samples>,
+    pub shard: Shard,
     /// How it trains.
     pub training: Training,
 }
@@ -38,7 +38,7 @@ impl Trainer {
         state: &WorkerState,
     ) -> (Update, WorkerState) {
         let Trainer { seed, node, training, .. } = self;
-        let (functions, shard) = (&*self.model, &*self.shard);
+        let (functions, shard) = (&*self.model, &self.shard);
         local_update(*seed, round, *node, functions, model.view(), shard, training, state)
     }
 
@@ -85,7 +85,7 @@ impl Worker {
         self.history.push(round, after);
         Ok(Message::Share {
             round,
-            update: Arc::new(update.vector),
+            update: update.vector,
             loss: update.loss,
             samples: self.trainer.shard.len() as u64,
         })
@@ -131,7 +131,7 @@ pub(super) mod tests {
     use ndarray::array;
 
     use super::*;
-    use crate::dataset::Shape;
+    use crate::dataset::{Samples, Shape};
     use crate::models::CATALOG;
 
     /// A trainer of a tiny softmax on two samples.
@@ -143,10 +143,8 @@ pub(super) mod tests {
             node: NodeId(node),
             seed: 1,
             model: softmax.model(shape).unwrap(),
-            shard: Arc::new(Samples {
-                inputs: array![[1.0 + bias, 0.0], [0.0, 1.0]],
-                labels: vec![0, 1],
-            }),
+            shard: Samples { inputs: array![[1.0 + bias, 0.0], [0.0, 1.0]], labels: vec![0, 1] }
+                .into(),
             training: Training {
                 batch: 2,
                 learning_rate: 0.1,

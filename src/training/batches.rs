@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Batch, Samples};
+use crate::dataset::{Batch, Shard};
 
 /// Which samples a step takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +25,7 @@ pub enum Batching {
 
 /// Takes batches from a shard into one buffer.
 pub(super) struct Batches<'a> {
-    shard: &'a Samples,
+    shard: &'a Shard,
     size: usize,
     inputs: Vec<f32>,
     labels: Vec<u8>,
@@ -34,14 +34,14 @@ pub(super) struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(shard: &'a Samples, size: usize) -> Self {
+    pub(super) fn new(shard: &'a Shard, size: usize) -> Self {
         Batches { shard, size, inputs: Vec::new(), labels: Vec::new(), order: None }
     }
 
     /// `size` distinct samples, or the whole shard where it has no more.
     pub(super) fn draw(&mut self, rng: &mut dyn Rng) -> Batch<'_> {
         if self.shard.len() <= self.size {
-            return self.shard.batch();
+            return self.copy(0..self.shard.len());
         }
         let drawn = index::sample(rng, self.shard.len(), self.size);
         self.copy(drawn.into_iter())
@@ -51,7 +51,7 @@ impl<'a> Batches<'a> {
     pub(super) fn draw_with_replacement(&mut self, rng: &mut dyn Rng) -> Batch<'_> {
         let (samples, size) = (self.shard.len(), self.size);
         if samples == 0 {
-            return self.shard.batch();
+            return self.copy(0..0);
         }
         self.copy((0..size).map(|_| rng.random_range(0..samples)))
     }
@@ -64,7 +64,7 @@ impl<'a> Batches<'a> {
     ) -> Batch<'_> {
         let samples = self.shard.len();
         if samples <= self.size {
-            return self.shard.batch();
+            return self.copy(0..samples);
         }
         let batches = samples.div_ceil(self.size) as u64;
         let (epoch, first) = (position / batches, (position % batches) as usize * self.size);
@@ -78,20 +78,17 @@ impl<'a> Batches<'a> {
     }
 
     fn copy(&mut self, drawn: impl Iterator<Item = usize>) -> Batch<'_> {
-        let features = self.shard.inputs.ncols();
-        let flat = self.shard.inputs.as_slice().expect("samples stand row by row");
         self.inputs.clear();
         self.labels.clear();
-        self.inputs.reserve_exact(self.size * features);
-        for sample in drawn {
-            self.inputs.extend_from_slice(&flat[sample * features..][..features]);
-            self.labels.push(self.shard.labels[sample]);
+        self.inputs.reserve_exact(self.size.min(self.shard.len()) * self.shard.features());
+        for place in drawn {
+            self.shard.push(place, &mut self.inputs, &mut self.labels);
         }
         self.copied()
     }
 
     fn copied(&self) -> Batch<'_> {
-        let shape = (self.labels.len(), self.shard.inputs.ncols());
+        let shape = (self.labels.len(), self.shard.features());
         let inputs = ArrayView2::from_shape(shape, &self.inputs)
             .expect("one row for each sample that was drawn");
         Batch { inputs, labels: &self.labels }
@@ -105,11 +102,13 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
+    use crate::dataset::Samples;
     use crate::node::{NodeId, Round};
     use crate::seed::{self, Purpose};
 
-    fn samples(inputs: Array2<f32>) -> Samples {
-        Samples { labels: (0..inputs.nrows()).map(|row| (row % 3) as u8).collect(), inputs }
+    fn samples(inputs: Array2<f32>) -> Shard {
+        let labels = (0..inputs.nrows()).map(|row| (row % 3) as u8).collect();
+        Samples { labels, inputs }.into()
     }
 
     #[test]
@@ -139,7 +138,8 @@ mod tests {
         for size in [2, 3] {
             let mut batches = Batches::new(&shard, size);
             let batch = batches.draw(&mut seed::run_stream(1, Purpose::Batch));
-            assert_eq!((batch.inputs, batch.labels), (shard.inputs.view(), &shard.labels[..]));
+            let whole = shard.samples();
+            assert_eq!((batch.inputs, batch.labels), (whole.inputs.view(), &whole.labels[..]));
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use byzlab::dataset::Split;
+use byzlab::dataset::{Scale, Split};
 use byzlab::datasets::{CATALOG, DataError, Dataset, File, Store};
 use byzlab::runtime::files::DataFolders;
 
@@ -48,7 +48,7 @@ fn classes_are_as_frequent_as_published() {
 fn pixels_are_those_of_the_files() {
     let Some((mnist, folders)) = real() else { return };
     let pixels = |split, index| {
-        let samples = mnist.samples(split, &[index], &folders).unwrap();
+        let samples = mnist.scaled(split, &[index], &Scale::None, &folders).unwrap();
         let sum: f64 = samples.inputs.iter().copied().map(f64::from).sum();
         (samples.labels[0], sum as u32)
     };
@@ -85,9 +85,11 @@ fn the_training_split_has_mean_zero_and_variance_one() {
 fn a_shard_is_the_rows_of_the_whole() {
     let Some((mnist, folders)) = real() else { return };
     let all: Vec<usize> = (0..10_000).collect();
-    let whole = mnist.samples(Split::Test, &all, &folders).unwrap();
+    let raw =
+        |indices: &[usize]| mnist.scaled(Split::Test, indices, &Scale::None, &folders).unwrap();
+    let whole = raw(&all);
     let indices: Vec<usize> = (0..500).map(|k| (k * 7_919 + 13) % 10_000).chain([3, 3]).collect();
-    let shard = mnist.samples(Split::Test, &indices, &folders).unwrap();
+    let shard = raw(&indices);
     assert_eq!(shard, whole.select(&indices));
     assert_eq!(whole.labels, mnist.labels(Split::Test, &folders).unwrap());
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::dataset::Samples;
+use crate::dataset::Shard;
 use crate::models::Model;
 use crate::training::evaluate_classes;
 use crate::vector::Shared;
@@ -13,7 +13,7 @@ pub(super) struct Classes(Vec<Option<f64>>);
 
 impl Classes {
     /// Judges a model by class.
-    pub(super) fn judge(model: &dyn Model, parameters: &Shared, test: &Samples) -> Self {
+    pub(super) fn judge(model: &dyn Model, parameters: &Shared, test: &Shard) -> Self {
         Classes(evaluate_classes(model, parameters.view(), test))
     }
 

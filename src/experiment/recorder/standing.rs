@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ndarray::Array1;
 use rayon::prelude::*;
 
-use crate::dataset::Samples;
+use crate::dataset::Shard;
 use crate::metrics::Evaluation;
 use crate::models::Model;
 use crate::node::NodeId;
@@ -33,7 +33,7 @@ impl Standing {
     pub(super) fn judge(
         model: &dyn Model,
         held: &BTreeMap<NodeId, Held>,
-        test: &Samples,
+        test: &Shard,
     ) -> Option<Self> {
         let distinct: BTreeMap<Digest, &Shared> =
             held.values().map(|(model, digest)| (*digest, model)).collect();

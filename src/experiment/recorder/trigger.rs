@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::standing::Held;
-use crate::dataset::Samples;
+use crate::dataset::{Samples, Shard};
 use crate::experiment::plan::Plan;
 use crate::metrics::{Facts, attack_success_rate};
 use crate::models::Model;
@@ -20,9 +20,9 @@ pub(super) struct Trigger {
 
 impl Trigger {
     /// That of the run's poison, if it has one.
-    pub(super) fn of(plan: &Plan, test: &Samples) -> Option<Self> {
+    pub(super) fn of(plan: &Plan, test: &Shard) -> Option<Self> {
         let poison = plan.threat.poison.as_ref()?;
-        let triggered = poison.triggered(test, plan.dataset.value.shape())?;
+        let triggered = poison.triggered(&test.samples(), plan.dataset.value.shape())?;
         let labels = vec![triggered.target; triggered.inputs.nrows()];
         (!labels.is_empty())
             .then(|| Trigger { samples: Samples { inputs: triggered.inputs, labels } })

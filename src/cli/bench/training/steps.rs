@@ -42,7 +42,6 @@ pub(super) struct Timed {
 struct Trainee {
     parameters: Array1<f32>,
     gradient: Array1<f32>,
-    velocity: Vec<f32>,
 }
 
 /// Billions of operations a second in products of square matrices, one on each thread.
@@ -94,18 +93,17 @@ impl Trainee {
         Trainee {
             parameters: model.initial(&mut run_stream(1, Purpose::Initial)),
             gradient: Array1::zeros(model.len()),
-            velocity: Vec::new(),
         }
     }
 
     fn step(&mut self, model: &dyn Model, samples: &Samples) {
-        let Trainee { parameters, gradient, velocity } = self;
+        let Trainee { parameters, gradient } = self;
         let mut rng = run_stream(1, Purpose::Dropout);
         model.gradient(parameters.view(), samples.batch(), gradient.view_mut(), &mut rng);
         let whole = "an owned vector is contiguous";
         let direction = gradient.as_slice_mut().expect(whole);
         let parameters = parameters.as_slice_mut().expect(whole);
-        DESCENT.direct(parameters, velocity, direction);
+        DESCENT.direct(parameters, &[], direction);
         DESCENT.step(parameters, direction);
     }
 }
