@@ -36,8 +36,8 @@ use crate::vector::view_slice;
 /// The most samples that are scored at once.
 const CHUNK: usize = 256;
 
-/// The most values of one layer that are kept while scoring, where that leaves a sample: 64 MiB.
-const VALUES_MAX: usize = 1 << 24;
+/// The most values of one layer that are kept while scoring, where that leaves a sample: 4 MiB.
+const VALUES_MAX: usize = 1 << 20;
 
 /// Layers in a row.
 #[derive(Debug, Clone, PartialEq)]
