@@ -9,7 +9,7 @@ use byzlab::node::{NodeId, Round};
 use byzlab::seed::{Purpose, run_stream, stream};
 use byzlab::training::{Training, WorkerState, evaluate, local_update};
 use criterion::{Criterion, criterion_group, criterion_main};
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use rand::RngExt;
 
 const SHAPE: Shape = Shape { height: 28, width: 28, channels: 1, classes: 10 };
@@ -62,9 +62,34 @@ fn rounds(criterion: &mut Criterion) {
             bencher.iter(|| evaluate(model.as_ref(), black_box(start.view()), &test));
         });
     }
+    forward(criterion);
     criterion.bench_function("stream", |bencher| {
         bencher.iter(|| stream(1, Purpose::Batch, Round(black_box(7)), NodeId(3)));
     });
+}
+
+/// What ten workers that start from one model would gain by a common forward pass.
+fn forward(criterion: &mut Criterion) {
+    const WORKERS: usize = 10;
+    const BATCH: usize = 25;
+    let all = samples(WORKERS * BATCH).inputs;
+    for (name, parameters) in
+        [("softmax", ""), ("mlp", "hidden = [100]"), ("mlp", "hidden = [128]"), ("cnn_mnist", "")]
+    {
+        let choice = Choice::with(name, parameters).expect("the parameters are TOML");
+        let architecture = models::CATALOG.build(&choice).expect("the parameters fit");
+        let model = architecture.value.model(SHAPE).expect("the model is small");
+        let start = model.initial(&mut run_stream(1, Purpose::Initial));
+        for (how, rows) in [("one by one", BATCH), ("at once", WORKERS * BATCH)] {
+            criterion.bench_function(&format!("forward {name} {parameters} {how}"), |bencher| {
+                bencher.iter(|| {
+                    for inputs in black_box(&all).axis_chunks_iter(Axis(0), rows) {
+                        black_box(model.scores(start.view(), inputs));
+                    }
+                });
+            });
+        }
+    }
 }
 
 criterion_group!(benches, rounds);
