@@ -1,5 +1,12 @@
 //! The patches of an image that a convolution weighs, one per row.
 
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined into the dispatched function is compiled for the processor"
+)]
+
+use pulp::{Arch, NullaryFnOnce};
+
 use super::Float;
 use super::image::Image;
 
@@ -95,15 +102,11 @@ impl Patches {
     }
 
     fn put_back_framed<F: Float>(&self, patches: &[F], image: &mut [F]) {
-        let run = self.kernel * self.image.channels;
-        self.each_run(run, |to, from| {
-            for (value, &added) in image[to..to + run].iter_mut().zip(&patches[from..from + run]) {
-                *value += added;
-            }
-        });
+        Arch::new().dispatch(PutBack { cut: *self, patches, image });
     }
 
     /// Calls `visit` with the starts of each row of each patch, in the image and in the patches.
+    #[inline(always)]
     fn each_run(&self, run: usize, mut visit: impl FnMut(usize, usize)) {
         let framed = self.framed();
         let (rows, columns) = self.places();
@@ -118,6 +121,28 @@ impl Patches {
                 }
             }
         }
+    }
+}
+
+/// Adds patches to the image that they were cut from, compiled for each kind of processor.
+struct PutBack<'a, F> {
+    cut: Patches,
+    patches: &'a [F],
+    image: &'a mut [F],
+}
+
+impl<F: Float> NullaryFnOnce for PutBack<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let PutBack { cut, patches, image } = self;
+        let run = cut.kernel * cut.image.channels;
+        cut.each_run(run, |to, from| {
+            for (value, &added) in image[to..to + run].iter_mut().zip(&patches[from..from + run]) {
+                *value += added;
+            }
+        });
     }
 }
 
