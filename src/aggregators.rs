@@ -40,6 +40,7 @@ use ndarray::{Array1, ArrayView1, ArrayView2};
 use rand::Rng;
 
 use crate::catalog::Catalog;
+use crate::kernels::mixing::Members;
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 
@@ -117,6 +118,45 @@ pub trait Aggregator: Debug + Send + Sync {
         updates: ArrayView2<'_, f32>,
         context: &mut Context<'_>,
     ) -> Result<Aggregate, AggregateError>;
+
+    /// The rule as one that can take means of rows as they are made, if it is.
+    fn by_columns(&self) -> Option<&dyn ByColumns> {
+        None
+    }
+
+    /// The rule over the rows of `fixed` and `copies` of one vector behind them, for whoever tries
+    /// many vectors on it; nothing where there is no better way than
+    /// [`aggregate`](Aggregator::aggregate).
+    fn repeated<'a>(
+        &'a self,
+        _fixed: ArrayView2<'a, f32>,
+        _copies: usize,
+        _byzantine: usize,
+    ) -> Option<Box<dyn Repeated + 'a>> {
+        None
+    }
+}
+
+/// A rule that looks at every column by itself and at nothing else.
+pub trait ByColumns {
+    /// What the rule makes of the means of groups of up to
+    /// [`MIXED_MAX`](crate::kernels::columns::MIXED_MAX) rows, one group for each row: the bits of
+    /// [`aggregate`](Aggregator::aggregate) of
+    /// [`mix_rows`](crate::kernels::mixing::mix_rows), without storing these.
+    fn aggregate_means(
+        &self,
+        rows: &[&[f32]],
+        groups: &Members,
+        byzantine: usize,
+    ) -> Result<Array1<f32>, AggregateError>;
+}
+
+/// A rule with most of its rows, which waits for the rest: found once is what depends on these
+/// rows alone.
+pub trait Repeated {
+    /// What the rule makes of its rows and this vector, length `d`: the bits of
+    /// [`aggregate`](Aggregator::aggregate), without weights.
+    fn aggregate(&mut self, vector: &[f32]) -> Result<Array1<f32>, AggregateError>;
 }
 
 /// What a rule returns.

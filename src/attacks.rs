@@ -1,6 +1,7 @@
 //! Model poisoning: what corrupted identities send in place of an honest update.
 
 mod adaptive;
+mod defence;
 mod dissensus;
 mod drag;
 mod echo;
@@ -47,6 +48,7 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::defence::{Lent, Trying, stacked};
 use crate::catalog::{Catalog, ConfigError};
 use crate::graph::Graph;
 use crate::memory::Memory;
@@ -170,7 +172,7 @@ impl Knowledge {
 /// A server's takes all updates of a round and returns their aggregate. A victim's takes what
 /// the identities of the view would send to it, one row each, and returns the model that the
 /// victim would then have, its own and its honest neighbours' models mixed in.
-pub type Defence<'a> = dyn Fn(ArrayView2<'_, f32>) -> Result<Array1<f32>, String> + 'a;
+pub type Defence<'a> = dyn Lent + 'a;
 
 /// What an adversary sees in one round.
 pub struct View<'a> {

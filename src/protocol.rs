@@ -20,6 +20,7 @@ pub mod fault;
 pub mod follower;
 pub mod forger;
 pub mod history;
+mod lent;
 pub mod machine;
 pub mod meetings;
 pub mod member;

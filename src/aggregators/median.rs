@@ -14,15 +14,17 @@
 //! Reference: Yin, Chen, Ramchandran, Bartlett, Byzantine-Robust Distributed Learning: Towards
 //! Optimal Statistical Rates, ICML 2018.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::ArrayView2;
+use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
+use super::{Aggregate, AggregateError, Aggregator, ByColumns, Claims, Context, Remembers};
 use crate::catalog::Entry;
-use crate::kernels::columns::{LANES, Lanes, summarise_ranks};
+use crate::kernels::columns::{LANES, Lanes, summarise_ranks, summarise_ranks_of_means};
+use crate::kernels::mixing::Members;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -89,13 +91,36 @@ impl Aggregator for Median {
     ) -> Result<Aggregate, AggregateError> {
         let rows = updates.nrows();
         self.admits(rows, context.byzantine)?;
+        let vector = summarise_ranks(updates, self.ranks(rows), midpoint);
+        Ok(Aggregate { vector, weights: None })
+    }
+
+    fn by_columns(&self) -> Option<&dyn ByColumns> {
+        Some(self)
+    }
+}
+
+impl ByColumns for Median {
+    fn aggregate_means(
+        &self,
+        rows: &[&[f32]],
+        groups: &Members,
+        byzantine: usize,
+    ) -> Result<Array1<f32>, AggregateError> {
+        self.admits(rows.len(), byzantine)?;
+        Ok(summarise_ranks_of_means(rows, groups, self.ranks(rows.len()), midpoint))
+    }
+}
+
+impl Median {
+    /// The ranks of the middle of at least one row.
+    fn ranks(&self, rows: usize) -> Range<usize> {
         let (lower, upper) = ((rows - 1) / 2, rows / 2);
-        let ranks = match self.middle {
+        match self.middle {
             Middle::Midpoint => lower..upper + 1,
             Middle::Lower => lower..lower + 1,
             Middle::Upper => upper..upper + 1,
-        };
-        Ok(Aggregate { vector: summarise_ranks(updates, ranks, midpoint), weights: None })
+        }
     }
 }
 
@@ -121,7 +146,7 @@ fn midpoint(rows: &[Lanes]) -> Lanes {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array1, Array2, array};
+    use ndarray::{Array2, array};
 
     use super::*;
     use crate::aggregators::tests::aggregate_with;

@@ -17,14 +17,15 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayView2;
+use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::nearest_values::mean_of_rows;
-use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
+use super::{Aggregate, AggregateError, Aggregator, ByColumns, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
-use crate::kernels::columns::summarise_ranks;
+use crate::kernels::columns::{summarise_ranks, summarise_ranks_of_means};
+use crate::kernels::mixing::Members;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -124,6 +125,24 @@ impl Aggregator for TrimmedMean {
         let dropped = self.dropped(rows, context.byzantine);
         let vector = summarise_ranks(updates, dropped..rows - dropped, mean_of_rows);
         Ok(Aggregate { vector, weights: None })
+    }
+
+    fn by_columns(&self) -> Option<&dyn ByColumns> {
+        Some(self)
+    }
+}
+
+impl ByColumns for TrimmedMean {
+    fn aggregate_means(
+        &self,
+        rows: &[&[f32]],
+        groups: &Members,
+        byzantine: usize,
+    ) -> Result<Array1<f32>, AggregateError> {
+        self.admits(rows.len(), byzantine)?;
+        let dropped = self.dropped(rows.len(), byzantine);
+        let ranks = dropped..rows.len() - dropped;
+        Ok(summarise_ranks_of_means(rows, groups, ranks, mean_of_rows))
     }
 }
 

@@ -154,10 +154,11 @@ impl Attack for Adaptive {
         memory: &mut Memory,
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
-        let trial = Trial::new(ENTRY.name, view, None)?;
-        let past = self.past(view, trial.mean.len(), memory);
-        let basis = Basis::new(view.known(), &trial.mean, &past);
-        let way: Vec<f64> = past.iter().zip(&trial.mean).map(|(past, mean)| past + mean).collect();
+        let mut trial = Trial::new(ENTRY.name, view, None)?;
+        let mean = trial.mean.clone();
+        let past = self.past(view, mean.len(), memory);
+        let basis = Basis::new(view.known(), &mean, &past);
+        let way: Vec<f64> = past.iter().zip(&mean).map(|(past, mean)| past + mean).collect();
         let gain = |coefficients: &[f64]| {
             let away = trial.displacement(&basis.at(coefficients))?;
             Some(self.harm(&away, &past, &way))
@@ -169,7 +170,7 @@ impl Attack for Adaptive {
         let best = basis.at(&climb.run());
         if self.horizon > 1 {
             let kept = match self.aim {
-                Aim::Against => trial.mean.clone(),
+                Aim::Against => mean,
                 Aim::Away => trial.displacement(&best).unwrap_or_else(|| vec![0.0; best.len()]),
             };
             let kept = kept.iter().map(|&value| value as f32).collect();
@@ -196,7 +197,7 @@ mod tests {
         let sent = craft_against(attack, honest, 3, rule).unwrap();
         let all = ndarray::concatenate![ndarray::Axis(0), honest.view(), sent.view()];
         let mean = honest.mean_axis(ndarray::Axis(0)).unwrap();
-        let away = rule(all.view()).unwrap() - &mean;
+        let away = rule.outcome(all.view()).unwrap() - &mean;
         let product = |a: &ndarray::Array1<f32>, b: &ndarray::Array1<f32>| -> f64 {
             a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
         };

@@ -218,7 +218,7 @@ fn searched(view: &View<'_>, way: &Way, liars: usize) -> Result<f64, AttackError
         let row = rounded(way.after(step)).insert_axis(Axis(0));
         let rows = row.broadcast((liars, row.ncols())).expect("one row");
         // A rule that refuses carries the victim nowhere. Rows are handed out contiguous.
-        let mixed = defence(rows.to_owned().view());
+        let mixed = defence.outcome(rows.to_owned().view());
         mixed.map_or(f64::NEG_INFINITY, |mixed| way.passed(&wide(mixed.view())))
     };
     Ok(best_step(way.length, ROUNDING * (way.norm() + way.length), gain))

@@ -20,7 +20,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::line_search::LineSearch;
-use super::outcome::Trial;
+use super::outcome::{Line, Trial};
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View};
 use crate::catalog::Entry;
 use crate::memory::Memory;
@@ -72,14 +72,15 @@ impl Attack for OptimisedInnerProduct {
         _memory: &mut Memory,
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
-        let trial = Trial::new(ENTRY.name, view, self.copies)?;
-        let at = |factor: f64| -> Vec<f64> {
+        let mut trial = Trial::new(ENTRY.name, view, self.copies)?;
+        let mean = trial.mean.clone();
+        let line = Line { start: None, direction: &mean };
+        let scale = |factor: f64| {
             let signed = if self.negative { -factor } else { factor };
-            let scale = if self.from_mean { 1.0 - signed } else { -signed };
-            trial.mean.iter().map(|mean| scale * mean).collect()
+            if self.from_mean { 1.0 - signed } else { -signed }
         };
-        let factor = self.search.best(|factor| trial.distance(&at(factor)));
-        let vector = at(factor).into_iter().map(|value| value as f32).collect();
+        let factor = self.search.best(|factor| trial.distance(line, scale(factor)));
+        let vector = line.vector(scale(factor));
         Ok(Crafted::same(&vector, view.identities.len()))
     }
 }

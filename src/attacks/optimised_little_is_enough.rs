@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::line_search::LineSearch;
 use super::moments::deviations;
-use super::outcome::Trial;
+use super::outcome::{Line, Trial};
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View};
 use crate::catalog::Entry;
 use crate::memory::Memory;
@@ -81,15 +81,13 @@ impl Attack for OptimisedLittleIsEnough {
         _memory: &mut Memory,
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
-        let trial = Trial::new(ENTRY.name, view, self.copies)?;
-        let deviations =
-            deviations(ENTRY.name, view.known(), &trial.mean, usize::from(self.sample))?;
-        let at = |factor: f64| -> Vec<f64> {
-            let signed = if self.negative { -factor } else { factor };
-            trial.mean.iter().zip(&deviations).map(|(mean, away)| mean + signed * away).collect()
-        };
-        let factor = self.search.best(|factor| trial.distance(&at(factor)));
-        let vector = at(factor).into_iter().map(|value| value as f32).collect();
+        let mut trial = Trial::new(ENTRY.name, view, self.copies)?;
+        let mean = trial.mean.clone();
+        let deviations = deviations(ENTRY.name, view.known(), &mean, usize::from(self.sample))?;
+        let line = Line { start: Some(&mean), direction: &deviations };
+        let signed = |factor: f64| if self.negative { -factor } else { factor };
+        let factor = self.search.best(|factor| trial.distance(line, signed(factor)));
+        let vector = line.vector(signed(factor));
         Ok(Crafted::same(&vector, view.identities.len()))
     }
 }

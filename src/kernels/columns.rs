@@ -7,7 +7,10 @@
 //!
 //! Every value has a place: NaN, of either sign, counts as `+inf`, and `-0` as `0`.
 
+mod mixed;
 mod network;
+
+pub use mixed::{MIXED_MAX, summarise_ranks_of_means};
 
 use std::ops::Range;
 
@@ -60,7 +63,7 @@ pub fn summarise_ranks_of(
     updates: ArrayView2<'_, f32>,
     rows: &[usize],
     ranks: Range<usize>,
-    summarise: impl Fn(&[Lanes]) -> Lanes + Sync,
+    reduce: impl Fn(&[Lanes]) -> Lanes + Sync,
 ) -> Array1<f32> {
     let count = rows.len();
     assert!(ranks.start < ranks.end && ranks.end <= count, "ranks {ranks:?} of {count} rows");
@@ -69,33 +72,100 @@ pub fn summarise_ranks_of(
     let flat = updates.as_slice().expect("standard layout is contiguous");
     let rows: Vec<&[f32]> =
         rows.iter().map(|row| &flat[row * columns..(row + 1) * columns]).collect();
+    summarise(columns, &Plain(&rows), &ranks, &reduce)
+}
+
+/// The same over whatever rows there are.
+fn summarise<R: Rows + Sync>(
+    columns: usize,
+    rows: &R,
+    ranks: &Range<usize>,
+    reduce: &(impl Fn(&[Lanes]) -> Lanes + Sync),
+) -> Array1<f32> {
     let mut result = vec![0.0; columns];
-    blocks::for_each(&mut result, BLOCK, blocks::shared(count * columns), |block, result| {
-        let (start, ranks, summarise) = (block * BLOCK, ranks.clone(), &summarise);
-        Arch::new().dispatch(Sort { rows: &rows, start, ranks, summarise, result });
+    let shared = blocks::shared(rows.count() * columns);
+    blocks::for_each(&mut result, BLOCK, shared, |block, result| {
+        let start = block * BLOCK;
+        Arch::new().dispatch(Sort { rows, start, ranks, reduce, result });
     });
     Array1::from(result)
 }
 
+/// The rows whose columns are sorted.
+trait Rows {
+    /// What it takes to load a tile.
+    type Room;
+
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Columns of a tile, a multiple of [`LANES`].
+    fn tile(&self) -> usize;
+
+    /// Room for one tile.
+    fn room(&self) -> Self::Room;
+
+    /// Puts the rows of up to a tile of columns into the strips, which are so far `apart`: a row's
+    /// registers into one place of one strip after the other.
+    fn load<S: Simd>(
+        &self,
+        simd: S,
+        columns: Range<usize>,
+        room: &mut Self::Room,
+        strips: &mut [S::f32s],
+        apart: usize,
+    );
+}
+
+/// Rows that are there.
+struct Plain<'a>(&'a [&'a [f32]]);
+
+impl Rows for Plain<'_> {
+    type Room = ();
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn tile(&self) -> usize {
+        if self.0.len() < NARROW_FROM { TILE } else { LANES }
+    }
+
+    fn room(&self) {}
+
+    #[inline(always)]
+    fn load<S: Simd>(
+        &self,
+        simd: S,
+        columns: Range<usize>,
+        (): &mut (),
+        strips: &mut [S::f32s],
+        apart: usize,
+    ) {
+        for (row, source) in self.0.iter().enumerate() {
+            load(simd, &source[columns.clone()], &mut strips[row..], apart);
+        }
+    }
+}
+
 /// One pass over a block of columns, compiled for each kind of processor.
-struct Sort<'a, F> {
-    rows: &'a [&'a [f32]],
+struct Sort<'a, R, F> {
+    rows: &'a R,
     /// The first column of the block.
     start: usize,
-    ranks: Range<usize>,
-    summarise: &'a F,
+    ranks: &'a Range<usize>,
+    reduce: &'a F,
     result: &'a mut [f32],
 }
 
-impl<F: Fn(&[Lanes]) -> Lanes> WithSimd for Sort<'_, F> {
+impl<R: Rows, F: Fn(&[Lanes]) -> Lanes> WithSimd for Sort<'_, R, F> {
     type Output = ();
 
     // Everything below must be inlined: only then is it compiled for the processor at hand.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Sort { rows: sources, start, ranks, summarise, result } = self;
-        let rows = sources.len();
-        let tile = if rows < NARROW_FROM { TILE } else { LANES };
+        let Sort { rows: source, start, ranks, reduce, result } = self;
+        let (rows, tile) = (source.count(), source.tile());
         let height = network::padded(rows);
         // Strips that were powers of two apart would compete for the same lines of the cache.
         let apart = height + 1;
@@ -103,25 +173,24 @@ impl<F: Fn(&[Lanes]) -> Lanes> WithSimd for Sort<'_, F> {
         let mut room = blocks::room(apart * tile, f32::INFINITY);
         let strips = S::as_mut_simd_f32s(blocks::lined_up(&mut room, apart * tile)).0;
         let mut values = vec![[0.0f32; LANES]; ranks.len()];
+        let mut loading = source.room();
         for (index, result) in result.chunks_mut(tile).enumerate() {
-            for (row, source) in sources.iter().enumerate() {
-                let source = &source[start + index * tile..][..result.len()];
-                load(simd, source, &mut strips[row..], apart);
-            }
+            let first = start + index * tile;
+            source.load(simd, first..first + result.len(), &mut loading, strips, apart);
             let groups = strips.chunks_mut(apart * (LANES / S::F32_LANES));
             for (group, result) in groups.zip(result.chunks_mut(LANES)) {
                 for (place, strip) in group.chunks_mut(apart).enumerate() {
                     let strip = &mut strip[..height];
                     if rows < SELECTION_FROM {
-                        network::sort(simd, strip, rows, &ranks);
+                        network::sort(simd, strip, rows, ranks);
                     } else {
-                        select(bytemuck::cast_slice_mut(strip), S::F32_LANES, rows, &ranks);
+                        select(bytemuck::cast_slice_mut(strip), S::F32_LANES, rows, ranks);
                     }
                     for (values, &row) in values.iter_mut().zip(&strip[ranks.clone()]) {
                         S::as_mut_simd_f32s(values).0[place] = row;
                     }
                 }
-                let summary = summarise(&values);
+                let summary = reduce(&values);
                 result.copy_from_slice(&summary[..result.len()]);
             }
         }

@@ -10,11 +10,16 @@
 //! Of more than 256 rows, pairs that are far from each other for their distance from the others
 //! have theirs from inner products of centred rows, which takes half the time (`products`).
 
+mod one;
 mod products;
+mod tiles;
+
+pub use one::squared_distances_to;
 
 use ndarray::{Array2, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 
+use self::tiles::Tiles;
 use super::blocks;
 use super::row_norms::{ENLARGE, Largest, enlarged, largest_of};
 use crate::vector::squared_distance;
@@ -42,9 +47,6 @@ const PART: usize = 32 * BLOCK;
 
 /// The most parts that columns are divided into.
 const PARTS_MAX: usize = 32;
-
-/// Rows that are compared with all others before the next: as many as a cache holds of a block.
-const CHUNK: usize = 240;
 
 /// The share of all pairs, as its inverse, that products may leave open: half of these are pairs.
 const OPEN_SHARE: usize = 8;
@@ -79,15 +81,20 @@ pub fn squared_distances(updates: ArrayView2<'_, f32>) -> Array2<f64> {
     let columns = updates.ncols();
     let rows: Vec<&[f32]> =
         (0..updates.nrows()).map(|row| &flat[row * columns..(row + 1) * columns]).collect();
+    squared_distances_of(&rows)
+}
+
+/// The same of rows that stand anywhere.
+fn squared_distances_of(rows: &[&[f32]]) -> Array2<f64> {
     let n = rows.len();
-    let shared = blocks::shared(n * columns);
-    let tiny = tiny(&rows);
+    let shared = blocks::shared(rows.iter().map(|row| row.len()).sum());
+    let tiny = tiny(rows);
     let mut totals =
-        if n <= MANY { differences(&rows, &tiny, shared) } else { many(&rows, &tiny, shared) };
+        if n <= MANY { differences(rows, &tiny, shared) } else { many(rows, &tiny, shared) };
     if !totals.iter().all(|total| total.is_finite()) {
-        repair(&rows, &mut totals, shared);
+        repair(rows, &mut totals, shared);
     }
-    let twins = twins(&rows, &totals);
+    let twins = twins(rows, &totals);
     blocks::for_each(&mut totals, n.max(1), shared, |i, totals| {
         for j in i + 1..n {
             let least = if tiny[i] && tiny[j] { SMALLEST_OF_TINY } else { SMALLEST };
@@ -131,10 +138,14 @@ fn twins(rows: &[&[f32]], totals: &[f64]) -> Vec<usize> {
 
 /// Which rows have tiny values alone; none unless there are two, whose squares would underflow.
 fn tiny(rows: &[&[f32]]) -> Vec<bool> {
-    let begins = |row: &[f32]| row.iter().take(PROBED).all(|value| value.abs() < TINY);
-    let all = |row: &&[f32]| begins(row) && Arch::new().dispatch(Largest(row)) < TINY;
-    let tiny: Vec<bool> = rows.iter().map(all).collect();
+    let tiny: Vec<bool> = rows.iter().map(|row| tiny_row(row)).collect();
     if tiny.iter().filter(|&&tiny| tiny).count() > 1 { tiny } else { vec![false; rows.len()] }
+}
+
+/// Whether all values of a row are tiny.
+fn tiny_row(row: &[f32]) -> bool {
+    let begins = row.iter().take(PROBED).all(|value| value.abs() < TINY);
+    begins && Arch::new().dispatch(Largest(row)) < TINY
 }
 
 /// Sums of squared differences of all pairs.
@@ -318,87 +329,6 @@ impl WithSimd for Accumulate<'_> {
     }
 }
 
-/// One block of columns of all rows.
-#[derive(Clone, Copy)]
-struct Tiles<'a, S> {
-    simd: S,
-    rows: &'a [&'a [f32]],
-    /// The first row of the stripe.
-    first: usize,
-    /// The row behind its last.
-    end: usize,
-}
-
-impl<S: Simd> Tiles<'_, S> {
-    /// Adds what the block contributes to every pair `i < j` with i in the stripe.
-    #[inline(always)]
-    fn add<const SIDE: usize>(self, totals: &mut [f64]) {
-        let (n, end) = (self.rows.len(), self.end);
-        for chunk in (self.first..n).step_by(CHUNK) {
-            let chunk_end = n.min(chunk + CHUNK);
-            for i in (self.first..end.min(chunk_end)).step_by(SIDE) {
-                if i >= chunk {
-                    self.add_corner::<SIDE>(totals, i);
-                }
-                let whole = end - i >= SIDE;
-                let mut j = chunk.max(i + SIDE);
-                while j < chunk_end {
-                    if whole && chunk_end - j >= SIDE {
-                        self.add_tile::<SIDE, SIDE>(totals, i, j);
-                        j += SIDE;
-                    } else if whole {
-                        self.add_tile::<SIDE, 1>(totals, i, j);
-                        j += 1;
-                    } else {
-                        (i..end).for_each(|i| self.add_tile::<1, 1>(totals, i, j));
-                        j += 1;
-                    }
-                }
-            }
-        }
-    }
-
-    /// The pairs among rows `i..i + SIDE` themselves whose first is in the stripe.
-    #[inline(always)]
-    fn add_corner<const SIDE: usize>(self, totals: &mut [f64], i: usize) {
-        let end = self.rows.len().min(i + SIDE);
-        for left in i..self.end.min(end) {
-            for right in left + 1..end {
-                self.add_tile::<1, 1>(totals, left, right);
-            }
-        }
-    }
-
-    /// Adds the distances of rows `i..i + R` to rows `j..j + C`.
-    ///
-    /// Every pair has a sum of its own and the same order of additions, whatever the tile's shape.
-    #[inline(always)]
-    fn add_tile<const R: usize, const C: usize>(self, totals: &mut [f64], i: usize, j: usize) {
-        let Tiles { simd, rows, first, .. } = self;
-        let length = rows[i].len() / S::F32_LANES;
-        let left: [_; R] = std::array::from_fn(|r| split::<S>(rows[i + r], length));
-        let right: [_; C] = std::array::from_fn(|c| split::<S>(rows[j + c], length));
-        let mut sums = [[simd.splat_f32s(0.0); C]; R];
-        for k in 0..length {
-            let others: [S::f32s; C] = std::array::from_fn(|c| right[c].0[k]);
-            for r in 0..R {
-                let own = left[r].0[k];
-                for c in 0..C {
-                    let difference = simd.sub_f32s(own, others[c]);
-                    sums[r][c] = simd.mul_add_f32s(difference, difference, sums[r][c]);
-                }
-            }
-        }
-        for r in 0..R {
-            for c in 0..C {
-                let rest = left[r].1.iter().zip(right[c].1).map(|(a, b)| f64::from(a - b).powi(2));
-                let sum = f64::from(simd.reduce_sum_f32s(sums[r][c])) + rest.sum::<f64>();
-                totals[(i - first + r) * rows.len() + j + c] += sum;
-            }
-        }
-    }
-}
-
 /// Writes a row times `scale`, which is [`SCALE`] or [`ENLARGE`], to the beginning of `target`.
 #[inline(always)]
 fn times<'a>(scale: f32, row: &[f32], target: &'a mut [f32]) -> &'a [f32] {
@@ -407,13 +337,6 @@ fn times<'a>(scale: f32, row: &[f32], target: &'a mut [f32]) -> &'a [f32] {
         *target = if scale > 1.0 { enlarged(value) } else { scale * value };
     }
     target
-}
-
-/// A row as `length` whole registers and the rest.
-#[inline(always)]
-fn split<S: Simd>(row: &[f32], length: usize) -> (&[S::f32s], &[f32]) {
-    let (registers, rest) = S::as_simd_f32s(row);
-    (&registers[..length], rest)
 }
 
 #[cfg(test)]

@@ -6,9 +6,14 @@
 //! graph, 1970). Sums are of the members alone and in `f64`, so that no digit is lost to rows that
 //! a group leaves out, whatever they hold.
 
+pub(super) mod few;
+mod quotients;
+
 use ndarray::Array2;
 use pulp::{Arch, Simd, WithSimd};
 
+use self::few::{FEW, Recipe, WIDTH};
+use self::quotients::{Divisor, quotients};
 use super::blocks;
 use super::means::columns_of;
 
@@ -39,6 +44,11 @@ impl Members {
             list(group, &mut |row: usize| bits[row / 8] |= 1 << (row % 8));
         });
         Members { groups, bits }
+    }
+
+    /// How many groups there are.
+    pub(super) fn groups(&self) -> usize {
+        self.groups
     }
 
     /// The bits of one group.
@@ -83,12 +93,55 @@ pub fn mix_rows(updates: Array2<f32>, members: &Members) -> Array2<f32> {
         true => updates,
         false => updates.as_standard_layout().into_owned(),
     };
-    if members.groups < MANY {
+    if members.groups <= FEW {
+        mix_few(&mut updates, members);
+    } else if members.groups < MANY {
         mix::<4, 16, 5, 16>(&mut updates, members);
     } else {
         mix::<8, 256, 2, 8>(&mut updates, members);
     }
     updates
+}
+
+/// With the sums alone that the groups want.
+fn mix_few(updates: &mut Array2<f32>, members: &Members) {
+    let recipe = Recipe::new(members);
+    let shared = blocks::shared(updates.len());
+    let mut parts = columns_of(updates, BLOCK);
+    blocks::for_each(&mut parts, 1, shared, |_, parts| {
+        Arch::new().dispatch(MixFew { recipe: &recipe, rows: &mut parts[0] });
+    });
+}
+
+/// One pass over a block of columns of few rows, compiled for each kind of processor.
+struct MixFew<'a, 'b> {
+    recipe: &'a Recipe,
+    rows: &'a mut [&'b mut [f32]],
+}
+
+impl WithSimd for MixFew<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let columns = self.rows.first().map_or(0, |row| row.len());
+        let mut room = self.recipe.room();
+        for start in (0..columns).step_by(WIDTH) {
+            let tile = start..columns.min(start + WIDTH);
+            for (row, source) in self.rows.iter().enumerate() {
+                self.recipe.load(row, &source[tile.clone()], &mut room);
+            }
+            self.recipe.sum(simd, &mut room);
+            for mean in 0..self.recipe.means() {
+                let values = self.recipe.mean(simd, mean, &mut room);
+                for (row, &of) in self.rows.iter_mut().zip(self.recipe.of()) {
+                    if of == mean {
+                        row[tile.clone()].copy_from_slice(&values[..tile.len()]);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// With tables of the `SUMS` sums among `ROWS` rows, `BATCH` tables and `COLUMNS` columns at once.
@@ -161,17 +214,21 @@ impl<const ROWS: usize, const SUMS: usize, const BATCH: usize, const COLUMNS: us
                     );
                     add::<S, SUMS, BATCH, V>(simd, &tables, masks, sums);
                 }
-                self.write(tile..end.min(tile + COLUMNS), sums);
+                self.write(simd, tile..end.min(tile + COLUMNS), sums);
             }
         }
     }
 
     /// Writes the means of some columns.
     #[inline(always)]
-    fn write(&mut self, columns: std::ops::Range<usize>, sums: &[f64]) {
-        let sums = sums.as_chunks::<COLUMNS>().0;
-        for ((row, sums), count) in self.rows.iter_mut().zip(sums).zip(self.counts) {
-            let means = sums.map(|sum| (sum / count) as f32);
+    fn write<S: Simd>(&mut self, simd: S, columns: std::ops::Range<usize>, sums: &mut [f64]) {
+        let sums = sums.as_chunks_mut::<COLUMNS>().0;
+        for ((row, sums), &count) in self.rows.iter_mut().zip(sums).zip(self.counts) {
+            let divisor = Divisor::new(simd, count);
+            for sum in S::as_mut_simd_f64s(sums).0 {
+                *sum = quotients(simd, *sum, divisor);
+            }
+            let means = sums.map(|mean| mean as f32);
             row[columns.clone()].copy_from_slice(&means[..columns.len()]);
         }
     }

@@ -20,7 +20,7 @@ use ndarray::Array2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::{Claims, PreAggregator};
+use super::{Claims, Mixing, PreAggregator};
 use crate::aggregators::{AggregateError, Context};
 use crate::catalog::Entry;
 use crate::kernels::distances::squared_distances;
@@ -61,17 +61,25 @@ impl PreAggregator for NearestNeighbourMixing {
         updates: Array2<f32>,
         context: &mut Context<'_>,
     ) -> Result<Array2<f32>, AggregateError> {
-        let rows = updates.nrows();
-        self.admits(rows, context.byzantine)?;
-        let mut distances = squared_distances(updates.view());
+        self.admits(updates.nrows(), context.byzantine)?;
+        let groups = self.groups(squared_distances(updates.view()), context.byzantine);
+        Ok(mix_rows(updates, &groups))
+    }
+
+    fn mixing(&self) -> Option<&dyn Mixing> {
+        Some(self)
+    }
+}
+
+impl Mixing for NearestNeighbourMixing {
+    fn groups(&self, squared_distances: Array2<f64>, byzantine: usize) -> Members {
+        let (rows, mut distances) = (squared_distances.nrows(), squared_distances);
         // Nothing is nearer than a row to itself, not even another that is the same.
         distances.diag_mut().fill(-1.0);
-        let members = Members::new(rows, |row, add| {
+        Members::new(rows, |row, add| {
             let distances = distances.row(row).to_vec();
-            least(&distances, rows - context.byzantine, &mut Vec::new(), add);
-        });
-        drop(distances);
-        Ok(mix_rows(updates, &members))
+            least(&distances, rows - byzantine, &mut Vec::new(), add);
+        })
     }
 }
 

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Faults;
 use super::history::History;
+use super::lent::LentRule;
 use super::worker::{Trainer, lost_state};
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
-use crate::aggregators::{Aggregator, Context};
+use crate::aggregators::Aggregator;
 use crate::attacks::{Attack, AttackError, Crafted, Knowledge, View};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
@@ -248,24 +249,12 @@ impl Adversary {
         state: &mut State,
     ) -> Result<Crafted, ProtocolError> {
         let AdversarySettings { seed, .. } = self.settings;
-        let defence = |updates: ArrayView2<'_, f32>| {
-            let (rule, byzantine) =
-                self.settings.defence.as_ref().ok_or("the rule is not known")?;
-            let senders: Vec<NodeId> = (0..updates.nrows() as u32).map(NodeId).collect();
-            let mut context = Context {
-                round,
-                rounds_total: round.0,
-                byzantine: *byzantine,
-                senders: &senders,
-                samples: None,
-                previous: None,
-                trusted: None,
-                head: None,
-                memory: &mut Memory::default(),
-                rng: &mut stream(seed, Purpose::Aggregation, round, NodeId(0)),
-            };
-            let result = rule.aggregate(updates, &mut context);
-            result.map(|aggregate| aggregate.vector).map_err(|error| error.to_string())
+        let rule = LentRule {
+            rule: self.settings.defence.as_ref().map(|(rule, _)| &**rule),
+            byzantine: self.settings.defence.as_ref().map_or(0, |(_, byzantine)| *byzantine),
+            round,
+            rounds_total: round.0,
+            seed,
         };
         let knows_rule = self.settings.knowledge >= Knowledge::OmniscientAndRule;
         let view = View {
@@ -277,7 +266,7 @@ impl Adversary {
             senders: honest.map_or(&[], |(senders, _)| senders),
             participants: self.settings.faults.participants(self.settings.participants),
             corrupted: self.settings.faults.count(round, &self.settings.corrupted),
-            defence: if knows_rule { Some(&defence) } else { None },
+            defence: if knows_rule { Some(&rule) } else { None },
             victim: None,
         };
         let mut rng = stream(seed, Purpose::Attack, round, self.settings.identities[0]);

@@ -1,32 +1,29 @@
 //! What the honest make of a lie, for an adversary that knows their rule.
 
-use ndarray::{Array1, ArrayView1, ArrayView2};
+use ndarray::{Array1, ArrayView1};
 
 use super::{Defence, MeshAdversary};
 use crate::aggregators::Context;
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 use crate::peer_rules::Neighbourhood;
+use crate::protocol::lent::LentRule;
 use crate::protocol::peer::tolerated;
 use crate::seed::{Purpose, stream};
 
 impl MeshAdversary {
-    /// What the rule makes of these rows.
-    pub(super) fn aggregate(
-        &self,
-        round: Round,
-        rows: ArrayView2<'_, f32>,
-    ) -> Result<Array1<f32>, String> {
-        let Defence::Rule(rule) = &self.settings.defence else {
-            return Err("there is no rule over all rows".to_owned());
-        };
-        let senders: Vec<NodeId> = (0..rows.nrows() as u32).map(NodeId).collect();
-        let mut memory = Memory::default();
-        let mut rng = stream(self.settings.seed, Purpose::Aggregation, round, NodeId(0));
-        let mut context =
-            self.context(round, self.settings.byzantine, &senders, &mut memory, &mut rng);
-        let result = rule.aggregate(rows, &mut context);
-        result.map(|aggregate| aggregate.vector).map_err(|error| error.to_string())
+    /// The rule over all rows, where there is one.
+    pub(super) fn lent(&self, round: Round) -> LentRule<'_> {
+        LentRule {
+            rule: match &self.settings.defence {
+                Defence::Rule(rule) => Some(&**rule),
+                Defence::Peer(_) => None,
+            },
+            byzantine: self.settings.byzantine,
+            round,
+            rounds_total: self.settings.rounds,
+            seed: self.settings.seed,
+        }
     }
 
     /// What a victim makes of what it is sent, in node order.

@@ -60,7 +60,7 @@ impl MeshAdversary {
             defence: None,
             victim: None,
         };
-        let defence = |rows: ArrayView2<'_, f32>| self.aggregate(scene.round, rows);
+        let defence = self.lent(scene.round);
         let knows = self.settings.knowledge >= Knowledge::OmniscientAndRule;
         let view = View { defence: if knows { Some(&defence) } else { None }, ..view };
         let rows = self.ask(&view, memory, first)?;
