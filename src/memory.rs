@@ -20,6 +20,12 @@ impl Memory {
         self.vectors.get(name).map(Vec::as_slice)
     }
 
+    /// Hands out the vector remembered under `name`, to be changed and remembered again; an empty
+    /// one if there is none.
+    pub fn take(&mut self, name: &str) -> Vec<f32> {
+        self.vectors.remove(name).unwrap_or_default()
+    }
+
     /// Remembers `vector` under `name`, in place of what was there.
     pub fn set(&mut self, name: &str, vector: Vec<f32>) {
         self.vectors.insert(name.to_owned(), vector);
@@ -28,5 +34,20 @@ impl Memory {
     /// Whether nothing has been remembered.
     pub fn is_empty(&self) -> bool {
         self.vectors.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_gone_until_it_is_set_again() {
+        let mut memory = Memory::default();
+        memory.set("a", vec![1.0]);
+        assert_eq!(memory.take("a"), [1.0]);
+        assert!(memory.is_empty() && memory.take("a").is_empty());
+        memory.set("a", vec![2.0]);
+        assert_eq!(memory.get("a"), Some(&[2.0][..]));
     }
 }

@@ -127,7 +127,7 @@ impl CovarianceFilter {
         while weights.iter().sum::<f64>() > enough && passes < limit {
             let spread = match self.starts.as_ref().and_then(|starts| starts.get(passes)) {
                 Some(start) => estimated(updates, &weights, start),
-                None => computed(&distances, &weights),
+                None => computed(&distances, &weights, self.largest),
             };
             if spread.value < best.0 {
                 best = (spread.value, weights.clone());
@@ -155,8 +155,8 @@ impl CovarianceFilter {
     }
 }
 
-/// From the distances: exact.
-fn computed(distances: &Array2<f64>, weights: &[f64]) -> Spread {
+/// From the distances: exact. How far those are that do not count is found where it is asked for.
+fn computed(distances: &Array2<f64>, weights: &[f64], among: Largest) -> Spread {
     let counted: Vec<usize> = (0..weights.len()).filter(|&row| weights[row] > 0.0).collect();
     let own: Vec<f64> = counted.iter().map(|&row| weights[row]).collect();
     let products = centred_products(&own, |i, j| distances[[counted[i], counted[j]]]);
@@ -169,12 +169,17 @@ fn computed(distances: &Array2<f64>, weights: &[f64]) -> Spread {
     if value > 0.0 {
         // The direction is `Σ √c_j u_j (x_j - μ) / √λ`.
         let shares: Vec<f64> = roots.iter().zip(&vector).map(|(root, u)| root * u).collect();
-        for (&row, products) in counted.iter().zip(&products) {
-            let along: f64 =
-                products.iter().zip(&shares).map(|(product, share)| product * share).sum();
+        // Whole rows are added up, which is faster than sums along them, and the same.
+        let mut along = vec![0.0; counted.len()];
+        for (products, share) in products.iter().zip(&shares) {
+            along.iter_mut().zip(products).for_each(|(sum, product)| *sum += product * share);
+        }
+        for (&row, along) in counted.iter().zip(along) {
             squared[row] = along * (along / value);
         }
-        outside(distances, &counted, &own, &shares, value, &mut squared);
+        if among == Largest::All {
+            outside(distances, &counted, &own, &shares, value, &mut squared);
+        }
     }
     Spread { value: value / own.iter().sum::<f64>(), squared }
 }

@@ -18,7 +18,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView2, Axis};
+use ndarray::{Array1, ArrayView2};
 use rand::seq::index;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ use super::selection::{least, mean_of};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
 use crate::kernels::distances::squared_distances;
-use crate::kernels::row_norms::each_row;
+use crate::kernels::row_norms::{each_row, select_columns};
 use crate::kernels::spectral::{centred_products, leading};
 use crate::vector::first_not_finite;
 
@@ -166,7 +166,7 @@ impl Aggregator for DivideAndConquer {
         for iteration in 0..self.iterations {
             let kept = match self.coordinates(iteration, updates.ncols(), context)? {
                 None => nearest_along(updates.view(), keep),
-                Some(drawn) => nearest_along(updates.select(Axis(1), &drawn).view(), keep),
+                Some(drawn) => nearest_along(select_columns(updates.view(), &drawn).view(), keep),
             };
             for row in kept {
                 stays[row] += 1;

@@ -23,7 +23,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
 use crate::kernels::line_clusters::{gap_clusters, upper_of_two};
 use crate::kernels::means::weighted_sum;
-use crate::kernels::row_norms::each_row;
+use crate::kernels::row_norms::each_row_with;
 use crate::kernels::secant::foretold_change;
 use crate::memory::Memory;
 use crate::node::NodeId;
@@ -129,18 +129,25 @@ impl Aggregator for FlDetector {
 impl FlDetector {
     /// Adds to each sender's scores how far it is from what was foretold of it.
     fn watch(&self, updates: ArrayView2<'_, f32>, context: &mut Context<'_>) {
-        let change = foretold_change(aggregates(context.memory, updates.ncols()).view());
-        let (senders, memory) = (context.senders, &mut *context.memory);
-        let name = |row: usize| format!("fl_detector: update of {}", senders[row]);
-        let found = each_row(updates, |row, update| {
-            let before = memory.get(&name(row)).filter(|before| before.len() == update.len());
-            (before.map(|before| distance(before, &change, update)), update.to_vec())
+        let change = foretold_change(aggregates(context.memory, updates.ncols()));
+        let name = |sender: &NodeId| format!("fl_detector: update of {sender}");
+        let mut kept: Vec<Vec<f32>> =
+            context.senders.iter().map(|sender| context.memory.take(&name(sender))).collect();
+        let found = each_row_with(updates, &mut kept, |_, update, before| {
+            let known = before.len() == update.len();
+            let distance = known.then(|| distance(before, &change, update));
+            update.clone_into(before);
+            distance
         });
-        let mut distances: Vec<(NodeId, f64)> = Vec::new();
-        for (row, (distance, update)) in found.into_iter().enumerate() {
-            distances.extend(distance.map(|distance| (senders[row], distance)));
-            memory.set(&name(row), update);
+        for (sender, kept) in context.senders.iter().zip(kept) {
+            context.memory.set(&name(sender), kept);
         }
+        let distances: Vec<(NodeId, f64)> = context
+            .senders
+            .iter()
+            .zip(found)
+            .filter_map(|(&sender, distance)| Some((sender, distance?)))
+            .collect();
         let total: f64 = distances.iter().map(|(_, distance)| distance).sum();
         if !(total > 0.0 && total.is_finite()) {
             return;
@@ -177,7 +184,7 @@ impl FlDetector {
     }
 
     fn keep_aggregate(&self, aggregate: &Array1<f32>, memory: &mut Memory) {
-        let mut kept = memory.get(AGGREGATES).unwrap_or_default().to_vec();
+        let mut kept = memory.take(AGGREGATES);
         kept.extend(aggregate);
         let most = aggregate.len().saturating_mul(self.window + 1);
         kept.drain(..kept.len().saturating_sub(most));
@@ -194,10 +201,10 @@ fn expelled(memory: &Memory) -> BTreeSet<NodeId> {
 }
 
 /// The last aggregates, one per row, the oldest first.
-fn aggregates(memory: &Memory, columns: usize) -> Array2<f32> {
+fn aggregates(memory: &Memory, columns: usize) -> ArrayView2<'_, f32> {
     let kept = memory.get(AGGREGATES).unwrap_or_default();
     let rows = kept.len().checked_div(columns).unwrap_or(0);
-    Array2::from_shape_vec((rows, columns), kept[..rows * columns].to_vec())
+    ArrayView2::from_shape((rows, columns), &kept[..rows * columns])
         .expect("rows times columns values")
 }
 
@@ -211,6 +218,7 @@ fn distance(before: &[f32], change: &Array1<f32>, update: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
     use rand::{Rng, RngExt};
 
     use super::*;

@@ -18,16 +18,16 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, CowArray, Ix2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
-use crate::kernels::cosines::cosines;
+use crate::kernels::cosines::cosines_of;
 use crate::kernels::means::weighted_sum;
+use crate::kernels::row_norms::{each_row_with, select_columns};
 use crate::node::NodeId;
-use crate::vector::as_slice;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -156,9 +156,7 @@ impl Aggregator for FoolsGold {
         context: &mut Context<'_>,
     ) -> Result<Aggregate, AggregateError> {
         self.admits(updates.nrows(), context.byzantine)?;
-        let compared = self.compared(updates, context)?;
-        let history = self.history(&compared, context);
-        let weights = self.weights(&cosines(history.view(), 0.0));
+        let weights = self.weights(&self.cosines(updates, context)?);
         let total: f64 = weights.iter().sum();
         if total == 0.0 {
             return Ok(Aggregate { vector: Array1::zeros(updates.ncols()), weights: None });
@@ -177,73 +175,57 @@ impl Aggregator for FoolsGold {
 }
 
 impl FoolsGold {
-    /// The coordinates that are compared.
-    fn compared(
+    /// The cosines of what the senders have summed up to, this round included.
+    fn cosines(
         &self,
         updates: ArrayView2<'_, f32>,
+        context: &mut Context<'_>,
+    ) -> Result<Array2<f64>, AggregateError> {
+        let compared = self.compared(updates, context)?;
+        let name = |sender: &NodeId| match self.window {
+            None => format!("foolsgold: sum of {sender}"),
+            Some(_) => format!("foolsgold: rounds of {sender}"),
+        };
+        let mut kept: Vec<Vec<f32>> =
+            context.senders.iter().map(|sender| context.memory.take(&name(sender))).collect();
+        let sums = each_row_with(compared.view(), &mut kept, |_, update, kept| match self.window {
+            None => {
+                add_to(kept, update);
+                None
+            }
+            Some(window) => Some(sum_of_rounds(kept, update, window)),
+        });
+        let rows: Vec<&[f32]> = sums
+            .iter()
+            .zip(&kept)
+            .map(|(sum, kept)| sum.as_ref().unwrap_or(kept).as_slice())
+            .collect();
+        let cosines = cosines_of(&rows, 0.0);
+        for (sender, kept) in context.senders.iter().zip(kept) {
+            context.memory.set(&name(sender), kept);
+        }
+        Ok(cosines)
+    }
+
+    /// The coordinates that are compared.
+    fn compared<'a>(
+        &self,
+        updates: ArrayView2<'a, f32>,
         context: &Context<'_>,
-    ) -> Result<Array2<f32>, AggregateError> {
+    ) -> Result<CowArray<'a, f32, Ix2>, AggregateError> {
         let columns = updates.ncols();
         let head = context.head.clone().filter(|head| head.end <= columns).unwrap_or(0..columns);
         match &self.features {
-            Features::Head => Ok(updates.slice_axis(Axis(1), head.into()).to_owned()),
-            Features::All => Ok(updates.to_owned()),
+            Features::Head => Ok(updates.slice_axis_move(Axis(1), head.into()).into()),
+            Features::All => Ok(updates.into()),
             Features::Listed(listed) => match listed.iter().find(|&&feature| feature >= columns) {
-                None => Ok(updates.select(Axis(1), listed)),
+                None => Ok(select_columns(updates, listed).into()),
                 Some(feature) => {
                     let message = format!("feature {feature} of updates with {columns} values");
                     Err(AggregateError::Unfit { rule: ENTRY.name, message })
                 }
             },
         }
-    }
-
-    /// What each sender has summed up to, this round included.
-    fn history(&self, compared: &Array2<f32>, context: &mut Context<'_>) -> Array2<f32> {
-        let mut history = compared.clone();
-        for (mut row, &sender) in history.rows_mut().into_iter().zip(context.senders) {
-            let update = row.to_vec();
-            let sum = match self.window {
-                None => FoolsGold::all_rounds(sender, &update, context),
-                Some(window) => FoolsGold::some_rounds(sender, &update, window, context),
-            };
-            row.assign(&sum);
-        }
-        history
-    }
-
-    fn all_rounds(sender: NodeId, update: &[f32], context: &mut Context<'_>) -> Array1<f32> {
-        let name = format!("foolsgold: sum of {sender}");
-        let before = context.memory.get(&name).unwrap_or_default();
-        let sum: Array1<f32> = match before.len() == update.len() {
-            true => before.iter().zip(update).map(|(sum, value)| sum + value).collect(),
-            false => Array1::from(update.to_vec()),
-        };
-        context.memory.set(&name, as_slice(&sum).to_vec());
-        sum
-    }
-
-    /// The rounds of the window stand one behind the other, the oldest first.
-    fn some_rounds(
-        sender: NodeId,
-        update: &[f32],
-        window: u32,
-        context: &mut Context<'_>,
-    ) -> Array1<f32> {
-        let name = format!("foolsgold: rounds of {sender}");
-        let mut rounds = context.memory.get(&name).unwrap_or_default().to_vec();
-        let width = update.len();
-        let kept = width.saturating_mul(window as usize);
-        let full = rounds.len() == kept;
-        rounds.extend(update);
-        rounds.drain(..rounds.len().saturating_sub(kept));
-        let mut sum = vec![0.0f64; width];
-        let summed = if full { &rounds[..] } else { update };
-        for round in summed.chunks(width.max(1)) {
-            sum.iter_mut().zip(round).for_each(|(sum, &value)| *sum += f64::from(value));
-        }
-        context.memory.set(&name, rounds);
-        sum.into_iter().map(|sum| sum as f32).collect()
     }
 
     /// The weight of each row, within 0 and 1, from the cosines of what they summed up to.
@@ -280,6 +262,31 @@ impl FoolsGold {
         };
         (quotient.ln() + 0.5).clamp(0.0, 1.0)
     }
+}
+
+/// Adds an update to what its sender has summed up to, anew where that has another length.
+fn add_to(sum: &mut Vec<f32>, update: &[f32]) {
+    if sum.len() == update.len() {
+        sum.iter_mut().zip(update).for_each(|(sum, value)| *sum += value);
+    } else {
+        update.clone_into(sum);
+    }
+}
+
+/// The sum of the rounds of a window, once it is full. They stand one behind the other, the oldest
+/// first, and the update joins them.
+fn sum_of_rounds(rounds: &mut Vec<f32>, update: &[f32], window: u32) -> Vec<f32> {
+    let width = update.len();
+    let kept = width.saturating_mul(window as usize);
+    let full = rounds.len() == kept;
+    rounds.extend(update);
+    rounds.drain(..rounds.len().saturating_sub(kept));
+    let mut sum = vec![0.0f64; width];
+    let summed = if full { &rounds[..] } else { update };
+    for round in summed.chunks(width.max(1)) {
+        sum.iter_mut().zip(round).for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    sum.into_iter().map(|sum| sum as f32).collect()
 }
 
 #[cfg(test)]

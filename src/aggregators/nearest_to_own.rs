@@ -17,7 +17,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView2};
+use ndarray::ArrayView2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ use super::selection::{least, mean_of};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
 use crate::kernels::centres::squared_distances_to;
-use crate::vector::as_slice;
+use crate::vector::{as_slice, view_slice};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -87,13 +87,14 @@ impl Aggregator for NearestToOwn {
     ) -> Result<Aggregate, AggregateError> {
         self.admits(updates.nrows(), context.byzantine)?;
         let updates = updates.as_standard_layout();
-        let centre: Array1<f32> = match self.centre {
-            Centre::Own => updates.row(self.own).to_owned(),
+        let mut distances = match self.centre {
+            Centre::Own => squared_distances_to(updates.view(), view_slice(&updates.row(self.own))),
             Centre::Median => {
-                Median { middle: Middle::Midpoint }.aggregate(updates.view(), context)?.vector
+                let median = Median { middle: Middle::Midpoint };
+                let centre = median.aggregate(updates.view(), context)?.vector;
+                squared_distances_to(updates.view(), as_slice(&centre))
             }
         };
-        let mut distances = squared_distances_to(updates.view(), as_slice(&centre));
         if self.centre == Centre::Own {
             // Below every distance: nothing is nearer to a row than itself, not even its equal.
             distances[self.own] = -1.0;

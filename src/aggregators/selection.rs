@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayView2};
 
 use super::Aggregate;
-use crate::kernels::means::means_of_rows;
+use crate::kernels::means::mean_of_rows;
 
 /// The mean of the rows in `chosen`, which are averaged in the order given.
 pub(super) fn mean_of(updates: ArrayView2<'_, f32>, chosen: &[usize]) -> Aggregate {
@@ -11,8 +11,7 @@ pub(super) fn mean_of(updates: ArrayView2<'_, f32>, chosen: &[usize]) -> Aggrega
     for &row in chosen {
         weights[row] = 1.0 / chosen.len() as f32;
     }
-    let means = means_of_rows(updates, &[chosen.to_vec()]);
-    Aggregate { vector: means.row(0).to_owned(), weights: Some(weights) }
+    Aggregate { vector: mean_of_rows(updates, chosen), weights: Some(weights) }
 }
 
 /// The `count` rows of the least `keys`, ascending by row; of equal keys the lowest rows. NaN

@@ -31,6 +31,37 @@ pub(super) fn for_each<T: Send>(
     }
 }
 
+/// The elements of `rows` rows of `columns` numbers, whose blocks of at most `SIZE` columns are what
+/// `work` writes, given the row and the position of the block in it.
+///
+/// On one thread no place is written twice: what is filled with zeros first has its pages cleared
+/// for nothing.
+pub(super) fn collected<const SIZE: usize>(
+    (rows, columns): (usize, usize),
+    shared: bool,
+    work: impl Fn(usize, usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let length = rows * columns;
+    if shared {
+        let mut out = vec![0.0; length];
+        out.par_chunks_mut(columns.max(1)).enumerate().for_each(|(row, out)| {
+            let blocks = out.par_chunks_mut(SIZE).enumerate();
+            blocks.for_each(|(block, out)| work(row, block, out));
+        });
+        return out;
+    }
+    let mut out = Vec::with_capacity(length);
+    let mut room = [0.0; SIZE];
+    for row in 0..rows {
+        for (block, start) in (0..columns).step_by(SIZE).enumerate() {
+            let room = &mut room[..SIZE.min(columns - start)];
+            work(row, block, room);
+            out.extend_from_slice(room);
+        }
+    }
+    out
+}
+
 /// Calls `work` with each block of `size` elements of `first`, and `other` elements of `second`.
 pub(super) fn for_each_of_two<T: Send, U: Send>(
     (first, size): (&mut [T], usize),
@@ -82,6 +113,21 @@ mod tests {
             let lined_up = lined_up(&mut room, length);
             assert_eq!(lined_up.len(), length);
             assert_eq!(lined_up.as_ptr().align_offset(LINE), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_collected_is_written_once() {
+        for (shape, shared) in
+            [((3, 0), false), ((0, 3), true), ((1, 4), false), ((3, 10), false), ((3, 10), true)]
+        {
+            let out = collected::<4>(shape, shared, |row, block, out| {
+                for (place, value) in out.iter_mut().enumerate() {
+                    *value = (row * shape.1 + 4 * block + place) as f32;
+                }
+            });
+            let expected: Vec<f32> = (0..shape.0 * shape.1).map(|place| place as f32).collect();
+            assert_eq!(out, expected);
         }
     }
 

@@ -22,11 +22,20 @@ pub fn cosines(updates: ArrayView2<'_, f32>, undefined: f64) -> Array2<f64> {
     let flat = updates.as_slice().expect("standard layout is contiguous");
     let (n, columns) = updates.dim();
     let rows: Vec<&[f32]> = (0..n).map(|row| &flat[row * columns..(row + 1) * columns]).collect();
+    cosines_of(&rows, undefined)
+}
+
+/// The same of rows that do not lie one behind the other.
+///
+/// # Panics
+/// If the rows differ in length.
+pub fn cosines_of(rows: &[&[f32]], undefined: f64) -> Array2<f64> {
+    let (n, columns) = (rows.len(), rows.first().map_or(0, |row| row.len()));
     if n * n / 2 * columns <= FEW {
-        return few(&rows, undefined);
+        return few(rows, undefined);
     }
-    let shared = blocks::shared(flat.len());
-    let largest = largest_of(&rows, shared);
+    let shared = blocks::shared(n * columns);
+    let largest = largest_of(rows, shared);
     let directed: Vec<usize> =
         (0..n).filter(|&row| largest[row] > 0.0 && largest[row].is_finite()).collect();
     // Numbers that are not normal would be slow to multiply; there are few such rows, if any.

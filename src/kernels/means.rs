@@ -1,22 +1,10 @@
 //! Means and weighted sums of rows.
 
 use ndarray::{Array1, Array2, ArrayView2};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 
 use super::blocks;
-use super::centres::weighted_sum_with;
-
-/// Registers of sums that one group has at a time: enough to hide how long an addition takes.
-const REGISTERS: usize = 8;
-
-/// The same where rows are so many that a wider tile would leave the cache.
-const NARROW_REGISTERS: usize = 4;
-
-/// The number of rows from which tiles are narrow.
-const NARROW_FROM: usize = 2048;
-
-/// Columns that one thread takes at a time.
-const BLOCK: usize = 4096;
+use super::centres::{WIDE_BLOCK, WeightedSum, weighted_sum_with};
 
 /// `Σ w_i x_i` with one weight per row, length d: in row order, in `f64`, rounded once.
 ///
@@ -42,28 +30,42 @@ pub fn weighted_sum_from(
     weighted_sum_with(updates, weights, Some((extra, weight)))
 }
 
-/// For each group of row indices, the mean of those rows; shape `[groups, d]`.
+/// The mean of the rows of which the indices are given, length d.
 ///
-/// Sums run in the order of the group in `f64` and are rounded once. An empty group yields NaN.
+/// Sums run in the order given in `f64` and are rounded once. The mean of no rows is NaN.
+///
+/// # Panics
+/// If a row is named that is not there.
+pub fn mean_of_rows(updates: ArrayView2<'_, f32>, rows: &[usize]) -> Array1<f32> {
+    Array1::from(means(updates, &[rows]))
+}
+
+/// For each group of row indices, the mean of those rows as [`mean_of_rows`] has it; shape
+/// `[groups, d]`.
 ///
 /// # Panics
 /// If a group names a row that is not there.
 pub fn means_of_rows(updates: ArrayView2<'_, f32>, groups: &[Vec<usize>]) -> Array2<f32> {
-    let narrow = |group: &Vec<usize>| group.iter().map(|&row| row as u32).collect();
-    let groups: Vec<Vec<u32>> = groups.iter().map(narrow).collect();
+    let groups: Vec<&[usize]> = groups.iter().map(Vec::as_slice).collect();
+    Array2::from_shape_vec((groups.len(), updates.ncols()), means(updates, &groups))
+        .expect("groups times columns elements")
+}
+
+/// The means of all groups, one behind the other.
+fn means(updates: ArrayView2<'_, f32>, groups: &[&[usize]]) -> Vec<f32> {
     let updates = updates.as_standard_layout();
     let columns = updates.ncols();
-    let mut means = Array2::zeros((groups.len(), columns));
-    let shared = blocks::shared(updates.len());
     let flat = updates.as_slice().expect("standard layout is contiguous");
-    let mut parts = columns_of(&mut means, BLOCK);
-    blocks::for_each(&mut parts, 1, shared, |block, parts| {
-        let source = |row: usize| &flat[row * columns..(row + 1) * columns][block * BLOCK..];
-        let sources: Vec<&[f32]> = (0..updates.nrows()).map(source).collect();
-        Arch::new().dispatch(Average { sources: &sources, groups: &groups, means: &mut parts[0] });
-    });
-    drop(parts);
-    means
+    let counted = |&row: &usize| (&flat[row * columns..(row + 1) * columns], 1.0);
+    let groups: Vec<Vec<(&[f32], f64)>> =
+        groups.iter().map(|group| group.iter().map(counted).collect()).collect();
+    let read = groups.iter().map(Vec::len).sum::<usize>() * columns;
+    let shape = (groups.len(), columns);
+    blocks::collected::<WIDE_BLOCK>(shape, blocks::shared(read), |group, block, sum| {
+        let rows = groups[group].as_slice();
+        let (divisor, start) = (rows.len() as f64, block * WIDE_BLOCK);
+        Arch::new().dispatch(WeightedSum::<WIDE_BLOCK> { rows, divisor, start, sum });
+    })
 }
 
 /// The rows of a matrix in standard layout, `block` columns by `block` columns.
@@ -80,77 +82,6 @@ pub(super) fn columns_of(matrix: &mut Array2<f32>, block: usize) -> Vec<Vec<&mut
     parts
 }
 
-/// One pass over all tiles of a block of columns, compiled for each kind of processor.
-struct Average<'a, 'b> {
-    /// The rows, from the block on.
-    sources: &'a [&'a [f32]],
-    groups: &'a [Vec<u32>],
-    means: &'a mut [&'b mut [f32]],
-}
-
-impl WithSimd for Average<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        if self.sources.len() < NARROW_FROM {
-            self.average::<S, REGISTERS>(simd);
-        } else {
-            self.average::<S, NARROW_REGISTERS>(simd);
-        }
-    }
-}
-
-impl Average<'_, '_> {
-    #[inline(always)]
-    fn average<S: Simd, const REGISTERS: usize>(self, simd: S) {
-        let lanes = REGISTERS * S::F64_LANES;
-        let columns = self.means.first().map_or(0, |row| row.len());
-        let rows = self.sources.len();
-        // The tile is widened once and read by all groups.
-        let mut room = blocks::room(rows * lanes, 0.0f64);
-        let tile = blocks::lined_up(&mut room, rows * lanes);
-        let mut mean = vec![0.0f64; lanes];
-        for start in (0..columns).step_by(lanes) {
-            let width = lanes.min(columns - start);
-            for (wide, source) in tile.chunks_exact_mut(lanes).zip(self.sources) {
-                for (wide, &value) in wide.iter_mut().zip(&source[start..start + width]) {
-                    *wide = f64::from(value);
-                }
-            }
-            for (target, members) in self.means.iter_mut().zip(self.groups) {
-                mean_of::<S, REGISTERS>(simd, tile, members, &mut mean);
-                for (target, &mean) in target[start..start + width].iter_mut().zip(&mean) {
-                    *target = mean as f32;
-                }
-            }
-        }
-    }
-}
-
-/// Writes the mean of the `members` among the rows of `tile`, each as long as `mean`.
-#[inline(always)]
-fn mean_of<S: Simd, const REGISTERS: usize>(
-    simd: S,
-    tile: &[f64],
-    members: &[u32],
-    mean: &mut [f64],
-) {
-    let mut sums = [simd.splat_f64s(0.0); REGISTERS];
-    for &member in members {
-        // An array, so that its length is known and the sums stay in registers.
-        let row = S::as_simd_f64s(&tile[member as usize * mean.len()..][..mean.len()]).0;
-        let row: &[S::f64s; REGISTERS] = row.first_chunk().expect("a row fills the registers");
-        for register in 0..REGISTERS {
-            sums[register] = simd.add_f64s(sums[register], row[register]);
-        }
-    }
-    let count = simd.splat_f64s(members.len() as f64);
-    for (mean, sum) in S::as_mut_simd_f64s(mean).0.iter_mut().zip(sums) {
-        *mean = simd.div_f64s(sum, count);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::{Axis, array};
@@ -162,6 +93,8 @@ mod tests {
         let updates = array![[1.0, 2.0], [3.0, 6.0], [5.0, 1.0]];
         let means = means_of_rows(updates.view(), &[vec![0, 1], vec![2], vec![0, 1, 2]]);
         assert_eq!(means, array![[2.0, 4.0], [5.0, 1.0], [3.0, 3.0]]);
+        assert_eq!(mean_of_rows(updates.view(), &[2, 1]), array![4.0, 3.5]);
+        assert!(mean_of_rows(updates.view(), &[]).iter().all(|mean| mean.is_nan()));
     }
 
     #[test]
@@ -179,7 +112,7 @@ mod tests {
     #[test]
     fn on_any_number_of_threads_the_bits_are_the_same() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        for (rows, columns) in [(3, 100_001), (9, 70), (0, 4), (4, 0), (NARROW_FROM, 150)] {
+        for (rows, columns) in [(3, 100_001), (9, 70), (0, 4), (4, 0), (2048, 150)] {
             let value = |(row, column): (usize, usize)| ((row * 7 + column * 3) % 101) as f32 / 7.0;
             let updates = Array2::from_shape_fn((rows, columns), value);
             let groups: Vec<Vec<usize>> = (0..rows)

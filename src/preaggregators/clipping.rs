@@ -19,7 +19,7 @@ use ndarray::Array2;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{norms, shorten};
+use super::rows::shorten_to;
 use super::{Claims, PreAggregator};
 use crate::aggregators::{AggregateError, Context};
 use crate::catalog::{ConfigError, Entry};
@@ -71,8 +71,7 @@ impl PreAggregator for Clipping {
         context: &mut Context<'_>,
     ) -> Result<Array2<f32>, AggregateError> {
         self.admits(updates.nrows(), context.byzantine)?;
-        let norms = norms(&updates);
-        Ok(shorten(updates, &norms, self.threshold))
+        Ok(shorten_to(updates, self.threshold))
     }
 }
 

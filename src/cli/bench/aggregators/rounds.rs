@@ -95,9 +95,9 @@ pub(super) fn time(
             refusal(before.admits(size.rows, size.byzantine())).and_then(|()| {
                 // The rows are given away and drawn again, so that no copy takes memory.
                 let draw = || self::updates(size, values);
+                let first = updates.slice(s![..1, ..]).to_owned();
                 drop(std::mem::take(&mut updates));
                 let transform = |rows: Array2<f32>| {
-                    let first = rows.slice(s![..1, ..]).to_owned();
                     in_context(size, &first, |context| before.transform(rows, context))
                 };
                 let seconds = refusal(least_seconds(budget, draw, transform));
