@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
@@ -73,11 +73,15 @@ impl PreAggregator for Clipping {
         self.admits(updates.nrows(), context.byzantine)?;
         Ok(shorten_to(updates, self.threshold))
     }
+
+    fn row_by_row(&self, updates: ArrayView2<'_, f32>) -> Option<Array2<f32>> {
+        Some(shorten_to(updates.to_owned(), self.threshold))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
+    use ndarray::{Axis, array};
 
     use super::*;
     use crate::preaggregators::tests::transform_with;
@@ -95,6 +99,17 @@ mod tests {
         let clipped = transform_with(&Clipping { threshold: 2.0f64.sqrt() }, rows, 0).unwrap();
         assert_eq!(clipped.row(0), array![1.0, 1.0]);
         assert!(clipped[[1, 0]].is_nan() && clipped[[1, 1]] == 1.0);
+    }
+
+    #[test]
+    fn a_row_is_clipped_alike_alone_and_among_others() {
+        let rows = array![[3.0, 4.0], [0.6, 0.8], [f32::NAN, 9.0], [1e30, -2.5]];
+        let clipping = Clipping { threshold: 2.5 };
+        let together = transform_with(&clipping, rows.clone(), 0).unwrap().mapv(f32::to_bits);
+        for (row, expected) in rows.rows().into_iter().zip(together.rows()) {
+            let alone = clipping.row_by_row(row.insert_axis(Axis(0))).unwrap();
+            assert_eq!(alone.row(0).mapv(f32::to_bits), expected);
+        }
     }
 
     #[test]
