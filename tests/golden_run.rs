@@ -30,21 +30,21 @@ struct Pin {
 
 const PINS: &[Pin] = &[
     Pin {
-        version: 3,
+        version: 4,
         features: &["avx2", "fma", "avx512f"],
         name: "softmax",
         model: "baa40d5ffb341535942633808645b69b7cd236c23bf6fbf68e5dc603b5d79a0f",
         rounds: "bdbd3928f9a76008a6847325e28184eeb12a91bd836fa410ee058b5d9e85b171",
     },
     Pin {
-        version: 3,
+        version: 4,
         features: &["avx2", "fma", "avx512f"],
         name: "mlp",
         model: "2ef59eead6882cafdaa8af2f894d31af72c7b70f6ac538400326bcc1b9305210",
         rounds: "b7e953601b423bebc96c618a10e3d9b83331f2e5aadebe98946ecb3a07308a18",
     },
     Pin {
-        version: 3,
+        version: 4,
         features: &["avx2", "fma", "avx512f"],
         name: "label_flip",
         model: "5b0467480c44fba9b78d719328c1edb0e75993e85f994392baf70811875de5e9",
