@@ -147,6 +147,44 @@ enum Scaling {
     /// Then the mean is taken off, and the rest divided by the deviation: one of each for every
     /// value of a sample.
     Standard { mean: Vec<f32>, deviation: Vec<f32> },
+    /// The same where products with the inverse of the deviation, mended once, are the very
+    /// quotients: a division takes as long as a dozen products.
+    Mended { mean: Vec<f32>, deviation: Vec<f32>, inverse: Vec<f32> },
+}
+
+/// What pixels are divided by, and its inverse.
+const WHITE: [f32; 2] = [255.0, 1.0 / 255.0];
+
+/// `value / divisor`, given the inverse of the divisor: rounded as a division rounds, but for rare
+/// divisors (Markstein, Computation of Elementary Functions on the IBM RISC System/6000 Processor,
+/// IBM Journal of Research and Development 1990).
+#[inline(always)]
+fn quotient(value: f32, divisor: f32, inverse: f32) -> f32 {
+    let nearly = value * inverse;
+    let rest = (-nearly).mul_add(divisor, value);
+    rest.mul_add(inverse, nearly)
+}
+
+#[inline(always)]
+fn standard(byte: u8, mean: f32, deviation: f32) -> f32 {
+    (f32::from(byte) / WHITE[0] - mean) / deviation
+}
+
+#[inline(always)]
+fn mended(byte: u8, mean: f32, deviation: f32, inverse: f32) -> f32 {
+    let [white, of_white] = WHITE;
+    quotient(quotient(f32::from(byte), white, of_white) - mean, deviation, inverse)
+}
+
+/// Whether every byte is read alike in both ways, on a processor that has fused operations.
+fn can_be_mended(mean: &[f32], deviation: &[f32], inverse: &[f32]) -> bool {
+    let same = |((&mean, &deviation), &inverse): ((&f32, &f32), &f32)| {
+        (0..=u8::MAX).all(|byte| {
+            let exact = standard(byte, mean, deviation);
+            exact.to_bits() == mended(byte, mean, deviation, inverse).to_bits()
+        })
+    };
+    !matches!(Arch::new(), Arch::Scalar) && mean.iter().zip(deviation).zip(inverse).all(same)
 }
 
 impl Scaling {
@@ -158,7 +196,14 @@ impl Scaling {
             Scale::None => Scaling::None,
             Scale::Unit => Scaling::Unit,
             Scale::Standard { mean, deviation } => {
-                Scaling::Standard { mean: spread(mean), deviation: spread(deviation) }
+                let (mean, deviation) = (spread(mean), spread(deviation));
+                let inverse: Vec<f32> = deviation.iter().map(|deviation| 1.0 / deviation).collect();
+                // All channels there are stand in the first pixel.
+                let some = channels.min(features);
+                match can_be_mended(&mean[..some], &deviation[..some], &inverse[..some]) {
+                    true => Scaling::Mended { mean, deviation, inverse },
+                    false => Scaling::Standard { mean, deviation },
+                }
             }
             Scale::Measured => unreachable!("what is measured is known before it is used"),
         }
@@ -185,10 +230,18 @@ impl NullaryFnOnce for ReadBytes<'_> {
         let pairs = values.iter_mut().zip(bytes);
         match scaling {
             Scaling::None => pairs.for_each(|(value, &byte)| *value = f32::from(byte)),
-            Scaling::Unit => pairs.for_each(|(value, &byte)| *value = f32::from(byte) / 255.0),
+            Scaling::Unit => {
+                pairs.for_each(|(value, &byte)| *value = f32::from(byte) / WHITE[0]);
+            }
             Scaling::Standard { mean, deviation } => {
-                for ((value, &byte), (mean, deviation)) in pairs.zip(mean.iter().zip(deviation)) {
-                    *value = (f32::from(byte) / 255.0 - mean) / deviation;
+                for ((value, &byte), (&mean, &deviation)) in pairs.zip(mean.iter().zip(deviation)) {
+                    *value = standard(byte, mean, deviation);
+                }
+            }
+            Scaling::Mended { mean, deviation, inverse } => {
+                let of_value = mean.iter().zip(deviation).zip(inverse);
+                for ((value, &byte), ((&mean, &deviation), &inverse)) in pairs.zip(of_value) {
+                    *value = mended(byte, mean, deviation, inverse);
                 }
             }
         }
@@ -286,6 +339,28 @@ mod tests {
         let raw = Raw { values: Values::Bytes(every), labels: vec![0] };
         let held = Held::new(raw, &Scale::standard(0.1307, 0.3081), 1);
         assert_eq!(held.samples().inputs, expected);
+    }
+
+    #[test]
+    fn quotients_are_mended_only_where_they_are_the_very_ones() {
+        let (mut mended, mut plain) = (0u32, 0u32);
+        for step in 0..400 {
+            let (mean, deviation) = (0.001 * f64::from(step), 0.1 + 0.0037 * f64::from(step));
+            let every = Array2::from_shape_fn((1, 256), |(_, place)| place as u8);
+            let scale = Scale::standard(mean, deviation);
+            let mut expected = every.mapv(f32::from);
+            scale.apply(&mut expected, 1, Stored::Bytes);
+            let held = Held::new(Raw { values: Values::Bytes(every), labels: vec![0] }, &scale, 1);
+            match &held.values {
+                Readable::Bytes(_, Scaling::Mended { .. }) => mended += 1,
+                _ => plain += 1,
+            }
+            assert_eq!(held.samples().inputs, expected, "{scale:?}");
+        }
+        let mnist = Scaling::new(&Scale::standard(0.1307, 0.3081), 1, 784);
+        mended *= u32::from(matches!(mnist, Scaling::Mended { .. }));
+        // A processor without fused operations divides.
+        assert!(mended > 300 || matches!(Arch::new(), Arch::Scalar), "{mended} and {plain}");
     }
 
     #[test]
