@@ -134,10 +134,13 @@ impl FlDetector {
         let mut kept: Vec<Vec<f32>> =
             context.senders.iter().map(|sender| context.memory.take(&name(sender))).collect();
         let found = each_row_with(updates, &mut kept, |_, update, before| {
-            let known = before.len() == update.len();
-            let distance = known.then(|| distance(before, &change, update));
-            update.clone_into(before);
-            distance
+            if before.len() != update.len() {
+                *before = update.to_vec();
+                return None;
+            }
+            let distance = distance(before, &change, update);
+            before.copy_from_slice(update);
+            Some(distance)
         });
         for (sender, kept) in context.senders.iter().zip(kept) {
             context.memory.set(&name(sender), kept);

@@ -269,7 +269,7 @@ fn add_to(sum: &mut Vec<f32>, update: &[f32]) {
     if sum.len() == update.len() {
         sum.iter_mut().zip(update).for_each(|(sum, value)| *sum += value);
     } else {
-        update.clone_into(sum);
+        *sum = update.to_vec();
     }
 }
 

@@ -6,6 +6,13 @@ use pulp::Arch;
 use super::blocks;
 use super::centres::{WIDE_BLOCK, WeightedSum, weighted_sum_with};
 
+/// Columns whose means take the place of rows at a time: with as many rows as are usual, the second
+/// cache holds them.
+const IN_PLACE: usize = 2048;
+
+/// Blocks of so many columns that one thread takes at a time.
+const PARTS: usize = 16;
+
 /// `Σ w_i x_i` with one weight per row, length d: in row order, in `f64`, rounded once.
 ///
 /// Rows of weight 0 are left out, whatever they hold.
@@ -49,6 +56,41 @@ pub fn means_of_rows(updates: ArrayView2<'_, f32>, groups: &[Vec<usize>]) -> Arr
     let groups: Vec<&[usize]> = groups.iter().map(Vec::as_slice).collect();
     Array2::from_shape_vec((groups.len(), updates.ncols()), means(updates, &groups))
         .expect("groups times columns elements")
+}
+
+/// The same in the place of the first rows: it takes no memory but a block's, and nothing is
+/// written that was not read just before.
+///
+/// # Panics
+/// If a group names a row that is not there, or there are more groups than rows.
+pub fn means_in_place(updates: Array2<f32>, groups: &[Vec<usize>]) -> Array2<f32> {
+    let mut updates = match updates.is_standard_layout() {
+        true => updates,
+        false => updates.as_standard_layout().into_owned(),
+    };
+    let columns = updates.ncols();
+    assert!(groups.len() <= updates.nrows(), "more groups than rows");
+    let shared = blocks::shared(updates.len());
+    let mut parts = columns_of(&mut updates, IN_PLACE);
+    blocks::for_each(&mut parts, PARTS, shared, |_, parts| {
+        let mut room = vec![0.0; groups.len() * IN_PLACE];
+        for part in parts {
+            let counted = |&row: &usize| (&*part[row], 1.0);
+            for (group, sum) in groups.iter().zip(room.chunks_mut(IN_PLACE)) {
+                let rows: Vec<(&[f32], f64)> = group.iter().map(counted).collect();
+                let (rows, divisor) = (rows.as_slice(), group.len() as f64);
+                let sum = &mut sum[..part[0].len()];
+                Arch::new().dispatch(WeightedSum::<IN_PLACE> { rows, divisor, start: 0, sum });
+            }
+            for (target, sum) in part.iter_mut().zip(room.chunks(IN_PLACE)).take(groups.len()) {
+                target.copy_from_slice(&sum[..target.len()]);
+            }
+        }
+    });
+    drop(parts);
+    let (mut means, _) = updates.into_raw_vec_and_offset();
+    means.truncate(groups.len() * columns);
+    Array2::from_shape_vec((groups.len(), columns), means).expect("groups times columns elements")
 }
 
 /// The means of all groups, one behind the other.
@@ -95,6 +137,23 @@ mod tests {
         assert_eq!(means, array![[2.0, 4.0], [5.0, 1.0], [3.0, 3.0]]);
         assert_eq!(mean_of_rows(updates.view(), &[2, 1]), array![4.0, 3.5]);
         assert!(mean_of_rows(updates.view(), &[]).iter().all(|mean| mean.is_nan()));
+    }
+
+    #[test]
+    fn in_place_as_elsewhere() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        for (rows, columns) in [(5, 0), (1, 7), (6, 3000), (7, 90_000)] {
+            let value = |(row, column): (usize, usize)| ((row * 7 + column * 3) % 101) as f32 / 7.0;
+            let updates = Array2::from_shape_fn((rows, columns), value);
+            let groups: Vec<Vec<usize>> =
+                (0..rows).step_by(2).map(|row| (row..rows.min(row + 2)).rev().collect()).collect();
+            let means = means_of_rows(updates.view(), &groups);
+            assert_eq!(means_in_place(updates.clone(), &groups), means);
+            assert_eq!(pool.install(|| means_in_place(updates.clone(), &groups)), means);
+            let turned = updates.t().as_standard_layout().reversed_axes().into_owned();
+            assert_eq!(means_in_place(turned, &groups), means);
+        }
+        assert_eq!(means_in_place(array![[1.0], [2.0]], &[]).dim(), (0, 1));
     }
 
     #[test]

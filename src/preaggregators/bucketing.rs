@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::{Claims, PreAggregator};
 use crate::aggregators::{AggregateError, Context};
 use crate::catalog::{ConfigError, Entry};
-use crate::kernels::means::means_of_rows;
+use crate::kernels::means::means_in_place;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn PreAggregator, Claims> = Entry {
@@ -137,7 +137,7 @@ impl PreAggregator for Bucketing {
             order.shuffle(&mut context.rng);
             order
         });
-        Ok(means_of_rows(updates.view(), &self.buckets(&order)))
+        Ok(means_in_place(updates, &self.buckets(&order)))
     }
 }
 

@@ -27,7 +27,7 @@ const RESIDUAL: f64 = 1e-11;
 const ROWS: usize = 2;
 
 /// Independent sums of a product, so that their order does not depend on the processor.
-const LANES: usize = 8;
+const LANES: usize = 16;
 
 /// The largest eigenvalue of a symmetric matrix without negative ones, and a unit eigenvector: with
 /// full orthogonalisation, started anew from the best vector so far.
@@ -134,13 +134,18 @@ fn add_rows<const N: usize>(rows: [&[f64]; N], first: usize, vector: &[f64], pro
     let rests = rows.map(|row| row[behind..].as_chunks::<LANES>().1);
     let mut lanes = [[0.0f64; LANES]; N];
     for (step, (values, sums)) in values.iter().zip(sums).enumerate() {
+        // Copies, which nothing else can point to, so that they are computed in registers.
+        let (values, mut totals) = (*values, *sums);
         for place in 0..N {
-            let part = &parts[place][step];
+            let part = parts[place][step];
             for lane in 0..LANES {
                 lanes[place][lane] += part[lane] * values[lane];
-                sums[lane] += part[lane] * weights[place];
+            }
+            for lane in 0..LANES {
+                totals[lane] += part[lane] * weights[place];
             }
         }
+        *sums = totals;
     }
     for place in 0..N {
         let columns = rests[place].iter().zip(value_rest).zip(&mut *sum_rest);
