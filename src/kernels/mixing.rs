@@ -18,7 +18,7 @@ use super::blocks;
 use super::means::columns_of;
 
 /// Columns that one thread takes at a time.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 4096;
 
 /// Bytes of rows that are copied next to each other before they are summed.
 const STAGE: usize = 1 << 19;
@@ -132,12 +132,10 @@ impl WithSimd for MixFew<'_, '_> {
                 self.recipe.load(row, &source[tile.clone()], &mut room);
             }
             self.recipe.sum(simd, &mut room);
-            for mean in 0..self.recipe.means() {
-                let values = self.recipe.mean(simd, mean, &mut room);
-                for (row, &of) in self.rows.iter_mut().zip(self.recipe.of()) {
-                    if of == mean {
-                        row[tile.clone()].copy_from_slice(&values[..tile.len()]);
-                    }
+            for mean in self.recipe.means() {
+                let values = self.recipe.mean(simd, mean, &mut room).0.map(|mean| mean as f32);
+                for &group in &mean.groups {
+                    self.rows[group][tile.clone()].copy_from_slice(&values[..tile.len()]);
                 }
             }
         }
@@ -224,12 +222,16 @@ impl<const ROWS: usize, const SUMS: usize, const BATCH: usize, const COLUMNS: us
     fn write<S: Simd>(&mut self, simd: S, columns: std::ops::Range<usize>, sums: &mut [f64]) {
         let sums = sums.as_chunks_mut::<COLUMNS>().0;
         for ((row, sums), &count) in self.rows.iter_mut().zip(sums).zip(self.counts) {
-            let divisor = Divisor::new(simd, count);
+            let divisor = Divisor::new(simd, count, 1.0 / count);
             for sum in S::as_mut_simd_f64s(sums).0 {
                 *sum = quotients(simd, *sum, divisor);
             }
             let means = sums.map(|mean| mean as f32);
-            row[columns.clone()].copy_from_slice(&means[..columns.len()]);
+            // A copy of known length needs no call.
+            match row[columns.clone()].as_mut_array::<COLUMNS>() {
+                Some(row) => *row = means,
+                None => row[columns.clone()].copy_from_slice(&means[..columns.len()]),
+            }
         }
     }
 }
@@ -285,8 +287,11 @@ fn add<S: Simd, const SUMS: usize, const BATCH: usize, const V: usize>(
 mod tests {
     use ndarray::array;
 
+    use rand::RngExt;
+
     use super::*;
     use crate::kernels::means::means_of_rows;
+    use crate::seed::{Purpose, run_stream};
 
     fn of(groups: &[Vec<usize>]) -> Members {
         Members::new(groups.len(), |group, add| groups[group].iter().for_each(|&row| add(row)))
@@ -318,6 +323,24 @@ mod tests {
             assert_eq!(pool.install(|| mix_rows(updates.clone(), &members)), apart);
             let turned = updates.t().as_standard_layout().into_owned().reversed_axes();
             assert_eq!(mix_rows(turned, &members), apart);
+        }
+    }
+
+    #[test]
+    fn few_rows_have_the_bits_of_many() {
+        let mut rng = run_stream(1, Purpose::Aggregation);
+        for (rows, columns) in [(1, 5), (4, 64), (13, 300), (50, 129), (FEW, 70)] {
+            let updates = Array2::from_shape_fn((rows, columns), |_| {
+                (rng.random::<f32>() - 0.5) * 2f32.powi(rng.random_range(-40..40))
+            });
+            let groups: Vec<Vec<usize>> = (0..rows)
+                .map(|_| (0..rows).filter(|_| rng.random_range(0..5) > 0).collect())
+                .collect();
+            let members = of(&groups);
+            let (mut few, mut many) = (updates.clone(), updates);
+            mix_few(&mut few, &members);
+            mix::<4, 16, 5, 16>(&mut many, &members);
+            assert_eq!(few.mapv(f32::to_bits), many.mapv(f32::to_bits), "{rows} x {columns}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::Array1;
 use pulp::Simd;
 
-use super::{Lanes, Rows, load, summarise};
+use super::{Lanes, Rows, summarise};
 use crate::kernels::mixing::Members;
 use crate::kernels::mixing::few::{FEW, Recipe, WIDTH};
 
@@ -67,13 +67,23 @@ impl Rows for Mixed<'_> {
             recipe.load(row, &source[columns.clone()], room);
         }
         recipe.sum(simd, room);
-        for mean in 0..recipe.means() {
-            let values = recipe.mean(simd, mean, room);
-            for (row, &of) in recipe.of().iter().enumerate() {
-                if of == mean {
-                    load(simd, &values, &mut strips[row..], apart);
-                }
+        for mean in recipe.means() {
+            let values = recipe.mean(simd, mean, room).0;
+            for &row in &mean.groups {
+                let strips = bytemuck::cast_slice_mut(&mut strips[row..]);
+                place(&values, S::F32_LANES, strips, apart);
             }
+        }
+    }
+}
+
+/// Writes a row of a tile into its place in every strip, with a place for every value.
+#[inline(always)]
+fn place(values: &[f64; WIDTH], lanes: usize, strips: &mut [f32], apart: usize) {
+    for (strip, values) in values.chunks_exact(lanes).enumerate() {
+        for (target, &value) in strips[strip * apart * lanes..][..lanes].iter_mut().zip(values) {
+            let value = value as f32;
+            *target = if value.is_nan() { f32::INFINITY } else { value + 0.0 };
         }
     }
 }
@@ -92,14 +102,17 @@ mod tests {
     fn the_bits_are_those_of_mixing_and_then_sorting() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         let mut rng = run_stream(1, Purpose::Aggregation);
-        for (rows, columns) in [(1, 3), (2, 64), (5, 130), (13, 20_011), (17, 65), (FEW, 9_000)] {
+        for (rows, columns) in
+            [(1, 3), (2, 64), (5, 130), (13, 20_011), (17, 65), (50, 700), (FEW, 2_500)]
+        {
             let mut updates = Array2::from_shape_fn((rows, columns), |_| rng.random::<f32>() - 0.5);
             updates.row_mut(0).mapv_inplace(|_| f32::from_bits(rng.next_u32()));
-            let twins: Vec<u64> = (0..rows).map(|_| rng.random_range(1..1 << rows)).collect();
-            let groups: Vec<u64> = (0..rows).map(|row| twins[row * 2 / 3]).collect();
-            let members = Members::new(rows, |group, add| {
-                (0..rows).filter(|row| groups[group] >> row & 1 == 1).for_each(add);
-            });
+            // Some groups are the same, and none is empty.
+            let groups: Vec<Vec<usize>> = (0..rows)
+                .map(|group| (0..rows).filter(|row| row * row % 7 != group % 3 + 1).collect())
+                .collect();
+            let members =
+                Members::new(rows, |group, add| groups[group].iter().for_each(|&row| add(row)));
             let flat = updates.as_slice().unwrap();
             let sources: Vec<&[f32]> = flat.chunks(columns).collect();
             let mixed = mix_rows(updates.clone(), &members);

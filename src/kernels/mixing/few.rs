@@ -11,13 +11,14 @@ use super::quotients::{Divisor, quotients};
 use crate::kernels::blocks;
 
 /// Up to how many rows are few.
-pub(in crate::kernels) const FEW: usize = 32;
+pub(in crate::kernels) const FEW: usize = 128;
 
 /// Columns of a tile.
 pub(in crate::kernels) const WIDTH: usize = 64;
 
-/// One row of a tile of means.
-pub(in crate::kernels) type Means = [f32; WIDTH];
+/// One row of a tile of means, at the beginning of a line of the cache.
+#[repr(align(64))]
+pub(in crate::kernels) struct Wide(pub(in crate::kernels) [f64; WIDTH]);
 
 /// Rows that are summed before the sum joins the total.
 const ROWS: usize = 4;
@@ -33,37 +34,37 @@ pub(in crate::kernels) struct Recipe {
     sums: Vec<(usize, usize)>,
     /// Every mean that some group has.
     means: Vec<Mean>,
-    /// Which of the means is that of each group.
-    of: Vec<usize>,
 }
 
 /// One mean.
 #[derive(Debug)]
-struct Mean {
+pub(in crate::kernels) struct Mean {
     /// The slots that are summed.
     slots: Vec<usize>,
-    /// How many rows are in them.
+    /// How many rows are in them, and the inverse of that.
     count: f64,
+    inverse: f64,
+    /// The groups whose mean it is.
+    pub(in crate::kernels) groups: Vec<usize>,
 }
 
 impl Recipe {
     /// The recipe for groups of few rows.
     pub(in crate::kernels) fn new(members: &Members) -> Self {
         let rows = members.groups;
-        let mut recipe = Recipe { rows, sums: Vec::new(), means: Vec::new(), of: Vec::new() };
+        let mut recipe = Recipe { rows, sums: Vec::new(), means: Vec::new() };
         let mut known: Vec<(usize, u8, usize)> = Vec::new();
         for (group, count) in members.counts().into_iter().enumerate() {
-            let same = (0..group).find(|&other| members.of(other) == members.of(group));
-            if let Some(same) = same {
-                recipe.of.push(recipe.of[same]);
+            let same = |mean: &&mut Mean| members.of(mean.groups[0]) == members.of(group);
+            if let Some(mean) = recipe.means.iter_mut().find(same) {
+                mean.groups.push(group);
                 continue;
             }
             let mut slots = Vec::new();
             for (four, mask) in fours(members.of(group)).enumerate().filter(|(_, mask)| *mask > 0) {
                 slots.push(recipe.slot(four, mask, &mut known));
             }
-            recipe.of.push(recipe.means.len());
-            recipe.means.push(Mean { slots, count });
+            recipe.means.push(Mean { slots, count, inverse: 1.0 / count, groups: vec![group] });
         }
         recipe
     }
@@ -104,7 +105,7 @@ impl Recipe {
         let slots = blocks::lined_up(room, self.slots());
         let slot = &mut slots[row * WIDTH..][..WIDTH];
         // Slots are never -0, so that adding nothing to one changes nothing.
-        if let Ok(source) = <&Means>::try_from(source) {
+        if let Ok(source) = <&[f32; WIDTH]>::try_from(source) {
             for (wide, &value) in slot.iter_mut().zip(source) {
                 *wide = f64::from(value) + 0.0;
             }
@@ -130,35 +131,25 @@ impl Recipe {
         }
     }
 
-    /// How many different means there are.
-    pub(in crate::kernels) fn means(&self) -> usize {
-        self.means.len()
+    /// Every mean that some group has.
+    pub(in crate::kernels) fn means(&self) -> &[Mean] {
+        &self.means
     }
 
-    /// Which of the means is that of each group.
-    pub(in crate::kernels) fn of(&self) -> &[usize] {
-        &self.of
-    }
-
-    /// One of the means, of the sums that are made.
+    /// One of the means, of the sums that are made, before it is rounded to single precision.
     #[inline(always)]
-    pub(in crate::kernels) fn mean<S: Simd>(
-        &self,
-        simd: S,
-        mean: usize,
-        room: &mut [f64],
-    ) -> Means {
-        self.means[mean].over(simd, blocks::lined_up(room, self.slots()))
+    pub(in crate::kernels) fn mean<S: Simd>(&self, simd: S, mean: &Mean, room: &mut [f64]) -> Wide {
+        mean.over(simd, blocks::lined_up(room, self.slots()))
     }
 }
 
 impl Mean {
     /// The mean over the columns of a tile.
     #[inline(always)]
-    fn over<S: Simd>(&self, simd: S, slots: &[f64]) -> Means {
-        let divisor = Divisor::new(simd, self.count);
-        let mut means = [0.0f64; WIDTH];
-        let registers = S::as_mut_simd_f64s(&mut means).0;
+    fn over<S: Simd>(&self, simd: S, slots: &[f64]) -> Wide {
+        let divisor = Divisor::new(simd, self.count, self.inverse);
+        let mut means = Wide([0.0; WIDTH]);
+        let registers = S::as_mut_simd_f64s(&mut means.0).0;
         for (chunk, means) in registers.chunks_mut(REGISTERS).enumerate() {
             let mut totals = [simd.splat_f64s(0.0); REGISTERS];
             for &slot in &self.slots {
@@ -172,7 +163,7 @@ impl Mean {
                 *mean = quotients(simd, total, divisor);
             }
         }
-        means.map(|mean| mean as f32)
+        means
     }
 }
 

@@ -15,13 +15,13 @@ pub(super) struct Divisor<F> {
 }
 
 impl<F> Divisor<F> {
-    /// A whole number below 2^20.
+    /// A whole number below 2^20 and its inverse.
     #[inline(always)]
-    pub(super) fn new<S: Simd<f64s = F>>(simd: S, count: f64) -> Self {
+    pub(super) fn new<S: Simd<f64s = F>>(simd: S, count: f64, inverse: f64) -> Self {
         Divisor {
             count: simd.splat_f64s(count),
             negative: simd.splat_f64s(-count),
-            inverse: simd.splat_f64s(1.0 / count),
+            inverse: simd.splat_f64s(inverse),
         }
     }
 }
@@ -63,7 +63,7 @@ mod tests {
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
-            let divisor = Divisor::new(simd, self.count);
+            let divisor = Divisor::new(simd, self.count, 1.0 / self.count);
             for sum in S::as_mut_simd_f64s(self.sums).0 {
                 *sum = quotients(simd, *sum, divisor);
             }
