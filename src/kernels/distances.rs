@@ -58,10 +58,13 @@ const HUGE: f32 = 1e15;
 /// and squares fit in either direction.
 const SCALE: f32 = f32::from_bits((127 - 96) << 23);
 
+/// From here on the square of a value's difference from what is not huge overflows.
+const OVERFLOWING: f32 = 1e20;
+
 /// Below this the squares of a row's values may underflow.
 const TINY: f32 = 1e-15;
 
-/// How many values tell that a row is not tiny, mostly.
+/// How many values tell that a row is not tiny, or is huge, mostly.
 const PROBED: usize = 64;
 
 /// Below this a sum of squares may have lost digits to underflow.
@@ -148,22 +151,41 @@ fn tiny_row(row: &[f32]) -> bool {
     begins && Arch::new().dispatch(Largest(row)) < TINY
 }
 
+/// Which rows begin with so much that the squares of their differences from all others overflow;
+/// none where one begins with something in between.
+fn overflowing(rows: &[&[f32]]) -> Vec<bool> {
+    let begin = |row: &&[f32]| Arch::new().dispatch(Largest(&row[..PROBED.min(row.len())]));
+    let largest: Vec<f32> = rows.iter().map(begin).collect();
+    let apart = largest.iter().all(|&largest| largest < HUGE || largest >= OVERFLOWING);
+    largest.iter().map(|&largest| apart && largest >= OVERFLOWING).collect()
+}
+
 /// Sums of squared differences of all pairs.
 fn differences(rows: &[&[f32]], tiny: &[bool], shared: bool) -> Vec<f64> {
     let n = rows.len();
     let sums = |rows: &[&[f32]], until: usize| {
         if n <= MANY { by_columns(rows, until, 1.0, shared) } else { by_rows(rows, until, shared) }
     };
-    if !tiny.contains(&true) {
+    let overflowing = overflowing(rows);
+    if !tiny.contains(&true) && !overflowing.contains(&true) {
         return sums(rows, n);
     }
-    // What is tiny is compared with the others as it is, and among itself enlarged.
-    let mut order: Vec<usize> = (0..n).collect();
+    // What is tiny is compared with the others as it is, and among itself enlarged. What overflows
+    // is compared among itself; all else is known of it.
+    let (huge, mut order): (Vec<usize>, Vec<usize>) = (0..n).partition(|&row| overflowing[row]);
     order.sort_by_key(|&row| tiny[row]);
-    let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
-    let until = tiny.iter().filter(|&&tiny| !tiny).count();
+    let until = order.iter().filter(|&&row| !tiny[row]).count();
     let mut totals = vec![0.0; n * n];
-    place(&mut totals, n, &order, &sums(&ordered, until), 1.0);
+    for &i in &huge {
+        totals[i * n + i + 1..(i + 1) * n].fill(f64::INFINITY);
+        (0..i).for_each(|j| totals[j * n + i] = f64::INFINITY);
+    }
+    for (order, until) in [(&order, until), (&huge, huge.len())] {
+        if until > 0 {
+            let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
+            place(&mut totals, n, order, &sums(&ordered, until), 1.0);
+        }
+    }
     among_tiny(rows, tiny, &mut totals, shared);
     totals
 }
@@ -277,12 +299,12 @@ fn repair(rows: &[&[f32]], totals: &mut [f64], shared: bool) {
     for total in totals.iter_mut().filter(|total| !total.is_finite()) {
         *total = f64::INFINITY;
     }
-    for (scaled, &i) in scaled.chunks(order.len().max(1)).zip(&order) {
-        for (place, &j) in order.iter().enumerate().filter(|&(_, &j)| j != i) {
+    for (own, (scaled, &i)) in scaled.chunks(order.len().max(1)).zip(&order).enumerate() {
+        // Scaled sums are above the diagonal.
+        for (&j, scaled) in order.iter().zip(scaled).skip(own + 1) {
             let total = &mut totals[i.min(j) * n + i.max(j)];
-            // Two huge rows stand above the diagonal of the scaled sums once.
-            if *total == f64::INFINITY && scaled[place] > 0.0 {
-                *total = scaled[place] / f64::from(SCALE).powi(2);
+            if *total == f64::INFINITY {
+                *total = scaled / f64::from(SCALE).powi(2);
             }
         }
     }
@@ -356,6 +378,28 @@ mod tests {
     fn by_hand() {
         let distances = squared_distances(array![[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]].view());
         assert_eq!(distances, array![[0.0, 25.0, 1.0], [25.0, 0.0, 18.0], [1.0, 18.0, 0.0]]);
+    }
+
+    #[test]
+    fn huge_rows_that_differ_by_little_keep_their_digits() {
+        // The first are equal where they are huge: their distance is that of the others' values.
+        let mut updates = random(7, 300);
+        for row in 0..3 {
+            updates[[row, 5]] = 3e25;
+            updates[[row, 200]] = 1e9 * row as f32;
+        }
+        for between in [1e17, 1.0, f32::NAN] {
+            updates[[3, 5]] = between;
+            let distances = squared_distances(updates.view());
+            for i in 0..7 {
+                for j in (0..7).filter(|&j| j != i) {
+                    let (a, b) = (updates.row(i), updates.row(j));
+                    let slow = squared_distance(a.as_slice().unwrap(), b.as_slice().unwrap());
+                    let same = (distances[[i, j]] - slow).abs() <= 1e-5 * slow;
+                    assert!(same || slow.is_nan() && distances[[i, j]] == f64::INFINITY);
+                }
+            }
+        }
     }
 
     #[test]
