@@ -47,7 +47,7 @@ pub(super) fn deviations(
         rows: &slices(flat, rows.ncols()),
         means,
         count,
-        deviations: &mut deviations,
+        found: &mut deviations,
     });
     Ok(deviations)
 }
@@ -91,7 +91,7 @@ struct Deviations<'a> {
     rows: &'a [&'a [f32]],
     means: &'a [f64],
     count: f64,
-    deviations: &'a mut Vec<f64>,
+    found: &'a mut Vec<f64>,
 }
 
 impl NullaryFnOnce for Deviations<'_> {
@@ -114,7 +114,7 @@ impl NullaryFnOnce for Deviations<'_> {
             for square in &mut squares {
                 *square = (*square / self.count).sqrt();
             }
-            self.deviations.extend_from_slice(&squares[..end - start]);
+            self.found.extend_from_slice(&squares[..end - start]);
         }
     }
 }
