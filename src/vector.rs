@@ -126,14 +126,25 @@ pub fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
 
 /// The position of the first element that is NaN or infinite.
 pub fn first_not_finite(a: &[f32]) -> Option<usize> {
-    // Testing whole blocks first keeps the common case, all finite, fast.
-    for (block, values) in a.chunks(BLOCK).enumerate() {
-        if !values.iter().fold(true, |finite, value| finite & value.is_finite()) {
-            let inside = values.iter().position(|value| !value.is_finite());
-            return inside.map(|inside| block * BLOCK + inside);
-        }
+    // Testing all first keeps the common case, all finite, fast.
+    if Arch::new().dispatch(AllFinite(a)) {
+        return None;
     }
-    None
+    a.iter().position(|value| !value.is_finite())
+}
+
+/// Whether no element is NaN or infinite, compiled for each kind of processor.
+struct AllFinite<'a>(&'a [f32]);
+
+impl NullaryFnOnce for AllFinite<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn call(self) -> bool {
+        // Without their sign, bits are in the order of the values, and NaN is the largest.
+        let magnitude = |value: &f32| value.to_bits() & (u32::MAX >> 1);
+        self.0.iter().map(magnitude).fold(0, u32::max) < f32::INFINITY.to_bits()
+    }
 }
 
 /// One vector per row, in ascending order of sender.

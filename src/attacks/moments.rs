@@ -11,7 +11,9 @@ use ndarray::ArrayView2;
 use pulp::{Arch, NullaryFnOnce};
 
 use super::AttackError;
-use crate::vector::view_slice;
+
+/// Columns whose sums a cache holds while row after row joins them.
+const BLOCK: usize = 1024;
 
 /// The mean of each column, of at least one row.
 pub(super) fn means(
@@ -21,12 +23,10 @@ pub(super) fn means(
     require(attack, rows, 1)?;
     // Slices vectorise, iterators over strided rows do not.
     let rows = rows.as_standard_layout();
-    let mut sums = vec![0.0f64; rows.ncols()];
-    for row in rows.rows() {
-        Arch::new().dispatch(AddRow { sums: &mut sums, row: view_slice(&row) });
-    }
-    let count = rows.nrows() as f64;
-    Ok(sums.into_iter().map(|sum| sum / count).collect())
+    let flat = rows.as_slice().expect("standard layout is contiguous");
+    let mut means = Vec::with_capacity(rows.ncols());
+    Arch::new().dispatch(Means { rows: &slices(flat, rows.ncols()), means: &mut means });
+    Ok(means)
 }
 
 /// The standard deviation of each column around `means`, of at least two rows.
@@ -40,46 +40,81 @@ pub(super) fn deviations(
 ) -> Result<Vec<f64>, AttackError> {
     require(attack, rows, 2)?;
     let rows = rows.as_standard_layout();
-    let mut squares = vec![0.0f64; rows.ncols()];
-    for row in rows.rows() {
-        Arch::new().dispatch(AddSquares { squares: &mut squares, means, row: view_slice(&row) });
-    }
+    let flat = rows.as_slice().expect("standard layout is contiguous");
     let count = (rows.nrows() - lost) as f64;
-    Ok(squares.into_iter().map(|square| (square / count).sqrt()).collect())
+    let mut deviations = Vec::with_capacity(rows.ncols());
+    Arch::new().dispatch(Deviations {
+        rows: &slices(flat, rows.ncols()),
+        means,
+        count,
+        found: &mut deviations,
+    });
+    Ok(deviations)
 }
 
-/// Adds a row to the sums of its columns.
-struct AddRow<'a> {
-    sums: &'a mut [f64],
-    row: &'a [f32],
+/// The rows of a matrix in standard layout; none where they are empty.
+fn slices(flat: &[f32], columns: usize) -> Vec<&[f32]> {
+    flat.chunks(columns.max(1)).collect()
 }
 
-impl NullaryFnOnce for AddRow<'_> {
+/// Appends the mean of each column.
+struct Means<'a> {
+    rows: &'a [&'a [f32]],
+    means: &'a mut Vec<f64>,
+}
+
+impl NullaryFnOnce for Means<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        for (sum, &value) in self.sums.iter_mut().zip(self.row) {
-            *sum += f64::from(value);
+        let count = self.rows.len() as f64;
+        let columns = self.rows.first().map_or(0, |row| row.len());
+        for start in (0..columns).step_by(BLOCK) {
+            let end = columns.min(start + BLOCK);
+            let mut sums = [0.0f64; BLOCK];
+            for row in self.rows {
+                for (sum, &value) in sums.iter_mut().zip(&row[start..end]) {
+                    *sum += f64::from(value);
+                }
+            }
+            for sum in &mut sums {
+                *sum /= count;
+            }
+            self.means.extend_from_slice(&sums[..end - start]);
         }
     }
 }
 
-/// Adds the squared differences of a row from the means.
-struct AddSquares<'a> {
-    squares: &'a mut [f64],
+/// Appends the deviation of each column.
+struct Deviations<'a> {
+    rows: &'a [&'a [f32]],
     means: &'a [f64],
-    row: &'a [f32],
+    count: f64,
+    found: &'a mut Vec<f64>,
 }
 
-impl NullaryFnOnce for AddSquares<'_> {
+impl NullaryFnOnce for Deviations<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        for ((square, &mean), &value) in self.squares.iter_mut().zip(self.means).zip(self.row) {
-            let difference = f64::from(value) - mean;
-            *square += difference * difference;
+        let columns = self.rows.first().map_or(0, |row| row.len());
+        for start in (0..columns).step_by(BLOCK) {
+            let end = columns.min(start + BLOCK);
+            let means = &self.means[start..end];
+            let mut squares = [0.0f64; BLOCK];
+            for row in self.rows {
+                let values = row[start..end].iter().zip(means);
+                for (square, (&value, &mean)) in squares.iter_mut().zip(values) {
+                    let difference = f64::from(value) - mean;
+                    *square += difference * difference;
+                }
+            }
+            for square in &mut squares {
+                *square = (*square / self.count).sqrt();
+            }
+            self.found.extend_from_slice(&squares[..end - start]);
         }
     }
 }

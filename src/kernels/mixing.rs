@@ -227,11 +227,7 @@ impl<const ROWS: usize, const SUMS: usize, const BATCH: usize, const COLUMNS: us
                 *sum = quotients(simd, *sum, divisor);
             }
             let means = sums.map(|mean| mean as f32);
-            // A copy of known length needs no call.
-            match row[columns.clone()].as_mut_array::<COLUMNS>() {
-                Some(row) => *row = means,
-                None => row[columns.clone()].copy_from_slice(&means[..columns.len()]),
-            }
+            row[columns.clone()].copy_from_slice(&means[..columns.len()]);
         }
     }
 }

@@ -123,7 +123,8 @@ mod tests {
 
     /// Mixing and a rule, with so many other steps before.
     fn chain(before: usize, rule: &str) -> Chain {
-        let mut parts: Vec<Arc<dyn PreAggregator>> = vec![Arc::new(Squares); before];
+        let squares = |_| Arc::new(Squares) as Arc<dyn PreAggregator>;
+        let mut parts: Vec<_> = (0..before).map(squares).collect();
         parts.push(CATALOG.build_default("nearest_neighbour_mixing").unwrap().value);
         let before = parts.into_iter().map(|part| Link { part, byzantine: None }).collect();
         let rule = RULES.build_default(rule).unwrap().value;

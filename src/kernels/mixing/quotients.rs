@@ -28,11 +28,11 @@ impl<F> Divisor<F> {
 
 /// The quotients as division rounds them, of sums that are not tiny.
 ///
-/// The product with the inverse is at most two units in the last place off, so what it leaves of
-/// the sum, a multiple of that unit, is exact, and so are the quotients: after the correction they
-/// are rounded once, from a number that is off by 2^-52 of a unit, and no quotient by a whole number
-/// below 2^20 comes closer than 2^-21 of a unit to where rounding turns (Markstein, Computation of
-/// elementary functions on the IBM RISC System/6000 processor, 1990).
+/// The product with the inverse is at most two units in the last place off, so that what it leaves
+/// of the sum, a multiple of that unit, is exact. After the correction quotients are rounded once,
+/// from a number that is off by 2^-52 of a unit, and no quotient by a whole number below 2^20 comes
+/// closer than 2^-21 of a unit to where rounding turns (Markstein, Computation of elementary
+/// functions on the IBM RISC System/6000 processor, 1990).
 #[inline(always)]
 pub(super) fn quotients<S: Simd>(simd: S, sums: S::f64s, divisor: Divisor<S::f64s>) -> S::f64s {
     if S::F64_LANES < LANES {
