@@ -31,8 +31,8 @@ pub(super) fn for_each<T: Send>(
     }
 }
 
-/// The elements of `rows` rows of `columns` numbers, whose blocks of at most `SIZE` columns are what
-/// `work` writes, given the row and the position of the block in it.
+/// The elements of `rows` rows of `columns` numbers, whose blocks of at most `SIZE` columns are
+/// what `work` writes, given the row and the position of the block in it.
 ///
 /// On one thread no place is written twice: what is filled with zeros first has its pages cleared
 /// for nothing.

@@ -156,7 +156,7 @@ fn tiny_row(row: &[f32]) -> bool {
 fn overflowing(rows: &[&[f32]]) -> Vec<bool> {
     let begin = |row: &&[f32]| Arch::new().dispatch(Largest(&row[..PROBED.min(row.len())]));
     let largest: Vec<f32> = rows.iter().map(begin).collect();
-    let apart = largest.iter().all(|&largest| largest < HUGE || largest >= OVERFLOWING);
+    let apart = !largest.iter().any(|largest| (HUGE..OVERFLOWING).contains(largest));
     largest.iter().map(|&largest| apart && largest >= OVERFLOWING).collect()
 }
 
