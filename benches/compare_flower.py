@@ -136,8 +136,10 @@ def theirs(name, rounds):
     """Seconds until the first round is aggregated, and of a round after that."""
     output = subprocess.run(
         [sys.executable, __file__, "flower", "--model", name, "--rounds", str(rounds)],
-        check=True, stdout=subprocess.PIPE, text=True,
+        capture_output=True, text=True,
     )
+    if output.returncode != 0:
+        sys.exit(output.stderr)
     ends = json.loads(output.stdout.splitlines()[-1])
     return ends[0], statistics.median(after - before for before, after in zip(ends, ends[1:]))
 
