@@ -111,6 +111,7 @@ mod velocity {
 
     use crate::vector::{Shared, as_slice};
 
+    #[expect(clippy::ref_option, reason = "serde hands over the field")]
     pub(super) fn serialize<S: Serializer>(
         velocity: &Option<Shared>,
         serializer: S,
@@ -352,7 +353,7 @@ mod tests {
 
     fn samples(inputs: Array2<f32>) -> Shard {
         let labels = (0..inputs.nrows()).map(|row| (row % 3) as u8).collect();
-        Samples { labels, inputs }.into()
+        Samples { inputs, labels }.into()
     }
 
     fn velocity(state: &WorkerState) -> Shared {

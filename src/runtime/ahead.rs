@@ -80,6 +80,14 @@ mod tests {
         }
     }
 
+    /// Never ends; tells when it is given up.
+    struct Endless(#[expect(dead_code, reason = "it is dropped with the reader")] SyncSender<()>);
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(buffer.len())
+        }
+    }
+
     #[test]
     fn every_byte_comes_in_order() {
         let bytes: Vec<u8> = (0..100_003u32).map(|place| (place % 251) as u8).collect();
@@ -105,15 +113,6 @@ mod tests {
     #[test]
     fn who_stops_reading_stops_the_thread() {
         let (sender, dropped) = sync_channel::<()>(0);
-        /// Never ends; tells when it is given up.
-        struct Endless(
-            #[expect(dead_code, reason = "it is dropped with the reader")] SyncSender<()>,
-        );
-        impl Read for Endless {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                Ok(buffer.len())
-            }
-        }
         let mut ahead = Ahead::of(Endless(sender), 16).unwrap();
         ahead.read_exact(&mut [0; 40]).unwrap();
         drop(ahead);

@@ -108,7 +108,7 @@ mod tests {
 
     fn samples(inputs: Array2<f32>) -> Shard {
         let labels = (0..inputs.nrows()).map(|row| (row % 3) as u8).collect();
-        Samples { labels, inputs }.into()
+        Samples { inputs, labels }.into()
     }
 
     #[test]
