@@ -8,6 +8,7 @@ use ndarray::{Array1, ArrayView2};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::blocks;
+use super::prefetch::{self, LINE};
 
 /// Columns whose squares are summed before the partial sum joins the total.
 const BLOCK: usize = 1024;
@@ -25,6 +26,9 @@ const ROWS: usize = 4;
 /// Rows that are added together: many streams keep memory busy, and each sum is loaded and stored
 /// once for all of them.
 const SUMMED: usize = 20;
+
+/// How many numbers are asked for before they are added: half a kilobyte.
+const AHEAD: usize = 128;
 
 /// Lanes of the registers of processors that fuse a product with a sum: of AVX2 and later.
 const FUSING_LANES: usize = 4;
@@ -211,17 +215,30 @@ fn add<const FUSED: bool, const N: usize>(
 ) {
     let columns = sums.len();
     let weights = rows.map(|(_, weight)| weight);
-    let rows = rows.map(|(row, _)| &row[start..][..columns]);
-    for (column, sum) in sums.iter_mut().enumerate() {
-        let mut total = *sum;
-        for place in 0..N {
-            let value = f64::from(rows[place][column]);
-            total = match FUSED {
-                true => weights[place].mul_add(value, total),
-                false => total + weights[place] * value,
-            };
+    let rows = rows.map(|(row, _)| row[start..][..columns].as_chunks::<LINE>());
+    let (lines, rest) = sums.as_chunks_mut::<LINE>();
+    for (line, sums) in lines.iter_mut().enumerate() {
+        let mut totals = *sums;
+        for ((row, _), weight) in rows.iter().zip(weights) {
+            prefetch::ahead(&row[line], AHEAD);
+            add_line::<FUSED>(&row[line], weight, &mut totals);
         }
-        *sum = total;
+        *sums = totals;
+    }
+    for ((_, row), weight) in rows.iter().zip(weights) {
+        add_line::<FUSED>(row, weight, rest);
+    }
+}
+
+/// Adds a piece of one row.
+#[inline(always)]
+fn add_line<const FUSED: bool>(row: &[f32], weight: f64, sums: &mut [f64]) {
+    for (sum, &value) in sums.iter_mut().zip(row) {
+        let value = f64::from(value);
+        *sum = match FUSED {
+            true => weight.mul_add(value, *sum),
+            false => *sum + weight * value,
+        };
     }
 }
 
