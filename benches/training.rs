@@ -7,7 +7,7 @@ use byzlab::dataset::{Samples, Shape, Shard};
 use byzlab::models;
 use byzlab::node::{NodeId, Round};
 use byzlab::seed::{Purpose, run_stream, stream};
-use byzlab::training::{Training, WorkerState, evaluate, local_update};
+use byzlab::training::{Lesson, Training, WorkerState, evaluate, local_update};
 use criterion::{Criterion, criterion_group, criterion_main};
 use ndarray::{Array2, Axis};
 use rand::RngExt;
@@ -39,23 +39,16 @@ fn rounds(criterion: &mut Criterion) {
         let architecture = models::CATALOG.build(&choice).expect("the parameters fit");
         let model = architecture.value.model(SHAPE).expect("the model is small");
         let start = model.initial(&mut run_stream(1, Purpose::Initial));
-        let (_, state) = local_update(
-            1,
-            Round(1),
-            NodeId(0),
-            model.as_ref(),
-            start.view(),
-            &shard,
-            &training,
-            &WorkerState::default(),
-        );
-        let mut round = Round(1);
+        let (shard, training) = (&shard, &training);
+        let lesson = |round| Lesson { seed: 1, round, node: NodeId(0), shard, training };
+        let (before, mut round) = (WorkerState::default(), Round(1));
+        let (_, state) = local_update(lesson(round), model.as_ref(), start.view(), &before, None);
         criterion.bench_function(&format!("local_update {name} {parameters}"), |bencher| {
             bencher.iter(|| {
                 round = round.next();
                 let start = black_box(start.view());
                 let model = model.as_ref();
-                local_update(1, round, NodeId(0), model, start, &shard, &training, &state)
+                local_update(lesson(round), model, start, &state, None)
             });
         });
         criterion.bench_function(&format!("evaluate {name} {parameters}"), |bencher| {

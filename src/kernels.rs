@@ -21,7 +21,7 @@ pub mod mean_shift;
 pub mod means;
 pub mod mixing;
 mod panels;
-mod prefetch;
+pub(crate) mod prefetch;
 pub mod product;
 pub mod row_norms;
 pub mod secant;

@@ -63,6 +63,38 @@ pub trait Model: Debug + Send + Sync {
         rng: &mut dyn Rng,
     ) -> f32;
 
+    /// Whether a forward pass over the samples of several workers is faster than one for each of
+    /// them, and draws nothing.
+    fn shares_passes(&self) -> bool {
+        false
+    }
+
+    /// What each layer puts out for each input, the scores of the classes last; nothing where
+    /// passes are not shared.
+    fn outputs(
+        &self,
+        parameters: ArrayView1<'_, f32>,
+        inputs: ArrayView2<'_, f32>,
+    ) -> Vec<Array2<f32>> {
+        let _ = (parameters, inputs);
+        Vec::new()
+    }
+
+    /// The [gradient](Model::gradient) where the [outputs](Model::outputs) for the batch are known.
+    ///
+    /// # Panics
+    /// If the model shares no passes.
+    fn gradient_after(
+        &self,
+        outputs: &[ArrayView2<'_, f32>],
+        parameters: ArrayView1<'_, f32>,
+        batch: Batch<'_>,
+        gradient: ArrayViewMut1<'_, f32>,
+    ) -> f32 {
+        let _ = (outputs, parameters, batch, gradient);
+        unreachable!("a model that shares no passes")
+    }
+
     /// The scores of each class for each input, shape `[n, classes]`, before softmax.
     fn scores(&self, parameters: ArrayView1<'_, f32>, inputs: ArrayView2<'_, f32>) -> Array2<f32>;
 

@@ -4,6 +4,7 @@
 //! included, and its draws come from the stream of its round and node.
 
 mod batches;
+mod cohort;
 mod descent;
 mod momentum;
 mod schedule;
@@ -15,8 +16,9 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use self::batches::Batches;
 pub use self::batches::Batching;
+use self::batches::{Draws, Reader};
+pub use self::cohort::{Begun, begin_together};
 pub use self::descent::Descent;
 pub use self::momentum::MomentumAt;
 pub use self::schedule::Schedule;
@@ -159,27 +161,43 @@ fn clip(gradient: &mut [f32], most: f32) {
     }
 }
 
-/// Trains for one round from `parameters` on `shard`.
+/// Whose round it is, on which samples, and by which settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesson<'a> {
+    /// The run's seed.
+    pub seed: u64,
+    /// The round.
+    pub round: Round,
+    /// The worker.
+    pub node: NodeId,
+    /// Its samples.
+    pub shard: &'a Shard,
+    /// How it trains.
+    pub training: &'a Training,
+}
+
+/// Trains for one round from `parameters`. What has [begun](begin_together) for this lesson and
+/// these parameters saves time, and changes no bit.
 ///
 /// # Panics
-/// If `state` or `shard` belong to another model.
-#[expect(clippy::too_many_arguments, reason = "a pure function is handed all that it knows")]
+/// If state, samples or what has begun belong to another model.
 pub fn local_update(
-    seed: u64,
-    round: Round,
-    node: NodeId,
+    lesson: Lesson<'_>,
     model: &dyn Model,
     parameters: ArrayView1<'_, f32>,
-    shard: &Shard,
-    training: &Training,
     state: &WorkerState,
+    begun: Option<Begun>,
 ) -> (Update, WorkerState) {
-    let mut rng = seed::stream(seed, Purpose::Batch, round, node);
+    let Lesson { seed, round, node, shard, training } = lesson;
     let mut left_out = seed::stream(seed, Purpose::Dropout, round, node);
     let factor = training.factor(round);
     let descent = training.descent(factor);
     let steps = training.steps(shard.len());
-    let mut batches = Batches::new(shard, training.batch);
+    let (mut draws, first) = match begun {
+        Some(Begun { first, rng }) => (Draws::after_first(lesson, rng), Some(first)),
+        None => (Draws::new(lesson), None),
+    };
+    let mut reader = Reader::default();
     let mut here = Cow::Borrowed(view_slice(&parameters));
     let mut direction = Array1::zeros(model.len());
     let mut before = state.velocity.clone();
@@ -187,18 +205,14 @@ pub fn local_update(
     let mut loss = 0.0f64;
 
     for step in 0..steps {
-        let batch = match training.batches {
-            Batching::Distinct => batches.draw(&mut rng),
-            Batching::Replacement => batches.draw_with_replacement(&mut rng),
-            Batching::Epochs => {
-                let before = u64::from(round.0.saturating_sub(1)) * u64::from(steps);
-                batches.of_epoch(before + u64::from(step), |epoch| {
-                    seed::stream(seed, Purpose::Epoch, Round(epoch as u32), node)
-                })
-            }
-        };
         let view = ArrayView1::from(here.as_ref());
-        loss += f64::from(model.gradient(view, batch, direction.view_mut(), &mut left_out));
+        loss += f64::from(match &first {
+            Some(first) if step == 0 => first.gradient(model, view, direction.view_mut()),
+            _ => {
+                let batch = reader.read(shard, &draws.of_step(step));
+                model.gradient(view, batch, direction.view_mut(), &mut left_out)
+            }
+        });
         let slice = direction.as_slice_mut().expect("an owned vector is contiguous");
         if let Some(most) = training.clip {
             clip(slice, most);
@@ -239,8 +253,8 @@ pub fn batch_loss(
     batch: usize,
     rng: &mut dyn Rng,
 ) -> f32 {
-    let mut batches = Batches::new(shard, batch);
-    let batch = batches.draw(rng);
+    let mut reader = Reader::default();
+    let batch = reader.read(shard, &batches::distinct(shard.len(), batch, rng));
     let scores = model.scores(parameters, batch.inputs);
     metrics::evaluate(&Facts { scores: scores.view(), labels: batch.labels }).loss as f32
 }
@@ -272,10 +286,10 @@ fn scores(
 ) -> (Array2<f32>, Vec<u8>) {
     let (mut scores, mut inputs, mut labels) = (Vec::new(), Vec::new(), Vec::new());
     for first in (0..samples.len()).step_by(SCORED_AT_ONCE) {
-        let places = first..samples.len().min(first + SCORED_AT_ONCE);
+        let places: Vec<usize> = (first..samples.len().min(first + SCORED_AT_ONCE)).collect();
         let shape = (places.len(), samples.features());
         inputs.clear();
-        places.for_each(|place| samples.push(place, &mut inputs, &mut labels));
+        samples.push(&places, &mut inputs, &mut labels);
         let inputs = ArrayView2::from_shape(shape, &inputs).expect("one row for each sample");
         scores.extend(model.scores(parameters, inputs));
     }
@@ -356,6 +370,16 @@ mod tests {
         Samples { inputs, labels }.into()
     }
 
+    fn lesson<'a>(
+        seed: u64,
+        round: u32,
+        node: u32,
+        shard: &'a Shard,
+        training: &'a Training,
+    ) -> Lesson<'a> {
+        Lesson { seed, round: Round(round), node: NodeId(node), shard, training }
+    }
+
     fn velocity(state: &WorkerState) -> Shared {
         state.velocity.clone().expect("there is momentum")
     }
@@ -367,7 +391,7 @@ mod tests {
     ) -> (Update, WorkerState) {
         let (bowl, shard) = (Bowl { len: parameters.len() }, samples(array![[0.0]]));
         let view = parameters.view();
-        local_update(1, Round(1), NodeId(0), &bowl, view, &shard, training, state)
+        local_update(lesson(1, 1, 0, &shard, training), &bowl, view, state, None)
     }
 
     #[test]
@@ -423,16 +447,8 @@ mod tests {
             let training = Training { weight_decay: 0.01, ..settings(local_steps) };
             let (mut model, mut state) = (start.clone(), WorkerState::default());
             for round in 1..=rounds {
-                let (update, next) = local_update(
-                    1,
-                    Round(round),
-                    NodeId(0),
-                    &network,
-                    model.view(),
-                    &shard,
-                    &training,
-                    &state,
-                );
+                let lesson = lesson(1, round, 0, &shard, &training);
+                let (update, next) = local_update(lesson, &network, model.view(), &state, None);
                 model.scaled_add(-training.learning_rate, &*update.vector);
                 state = next;
             }
@@ -460,8 +476,8 @@ mod tests {
         let start = network.initial(&mut seed::run_stream(1, Purpose::Initial));
         let training = settings(3);
         let run = |seed, round, node| {
-            let (round, node, state) = (Round(round), NodeId(node), WorkerState::default());
-            local_update(seed, round, node, &network, start.view(), &shard, &training, &state)
+            let lesson = lesson(seed, round, node, &shard, &training);
+            local_update(lesson, &network, start.view(), &WorkerState::default(), None)
         };
         let base = run(1, 1, 1);
         assert_eq!(base, run(1, 1, 1));
@@ -487,8 +503,8 @@ mod tests {
         let (bowl, shard) = (Bowl { len: 1 }, samples(array![[0.0]]));
         let (start, state) = (array![1.0], WorkerState::default());
         let update = |round| {
-            let round = Round(round);
-            local_update(1, round, NodeId(0), &bowl, start.view(), &shard, &training, &state).0
+            let lesson = lesson(1, round, 0, &shard, &training);
+            local_update(lesson, &bowl, start.view(), &state, None).0
         };
         assert_eq!(*update(1).vector, array![1.5]);
         assert_eq!(*update(2).vector, array![0.875]);
@@ -511,9 +527,8 @@ mod tests {
         let (bowl, start) = (Bowl { len: 30 }, Array1::zeros(30));
         let state = WorkerState::default();
         for round in 1..4 {
-            let round = Round(round);
-            let (update, _) =
-                local_update(1, round, NodeId(0), &bowl, start.view(), &shard, &training, &state);
+            let lesson = lesson(1, round, 0, &shard, &training);
+            let (update, _) = local_update(lesson, &bowl, start.view(), &state, None);
             assert!(update.vector.iter().all(|value| (value + 0.2).abs() < 1e-6));
         }
     }

@@ -7,7 +7,7 @@ use byzlab::datasets::{self, NoFiles};
 use byzlab::models::{self, Model};
 use byzlab::node::{NodeId, Round};
 use byzlab::seed::{Purpose, run_stream};
-use byzlab::training::{Training, WorkerState, evaluate, local_update};
+use byzlab::training::{Lesson, Training, WorkerState, evaluate, local_update};
 use ndarray::{Array1, Array2, Axis};
 
 /// The default training and test split.
@@ -35,9 +35,8 @@ fn trained(name: &str, shards: &[Shard], training: &Training, rounds: u32) -> f6
     for round in (1..=rounds).map(Round) {
         let mut sum = Array1::<f32>::zeros(model.len());
         for (node, (shard, state)) in (0..).map(NodeId).zip(shards.iter().zip(&mut states)) {
-            let view = parameters.view();
-            let (update, next) =
-                local_update(1, round, node, &*model, view, shard, training, state);
+            let lesson = Lesson { seed: 1, round, node, shard, training };
+            let (update, next) = local_update(lesson, &*model, parameters.view(), state, None);
             sum += &*update.vector;
             *state = next;
         }

@@ -8,12 +8,14 @@
     reason = "only what is inlined into the dispatched function is compiled for the processor"
 )]
 
+use std::iter;
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView1};
 use pulp::{Arch, NullaryFnOnce};
 
 use super::{Samples, Scale, Stored};
+use crate::kernels::prefetch;
 
 /// Values as a data set stores them, one sample per row, shape `[n, features]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,13 +118,17 @@ impl Held {
     fn push(&self, index: usize, inputs: &mut Vec<f32>, labels: &mut Vec<u8>) {
         match &self.values {
             Readable::Numbers(numbers) => inputs.extend_from_slice(whole(&numbers.row(index))),
-            Readable::Bytes(bytes, scaling) => {
-                let before = inputs.len();
-                inputs.resize(before + bytes.ncols(), 0.0);
-                scaling.read(whole(&bytes.row(index)), &mut inputs[before..]);
-            }
+            Readable::Bytes(bytes, scaling) => scaling.read(whole(&bytes.row(index)), inputs),
         }
         labels.push(self.labels[index]);
+    }
+
+    /// Asks memory for one sample, which is going to be read.
+    fn ask(&self, index: usize) {
+        match &self.values {
+            Readable::Numbers(numbers) => prefetch::all(whole(&numbers.row(index))),
+            Readable::Bytes(bytes, _) => prefetch::all(whole(&bytes.row(index))),
+        }
     }
 }
 
@@ -151,6 +157,9 @@ enum Scaling {
     /// quotients: a division takes as long as a dozen products.
     Mended { mean: Vec<f32>, deviation: Vec<f32>, inverse: Vec<f32> },
 }
+
+/// How many samples ahead memory is asked for one.
+const ASKED: usize = 4;
 
 /// What pixels are divided by, and its inverse.
 const WHITE: [f32; 2] = [255.0, 1.0 / 255.0];
@@ -209,7 +218,7 @@ impl Scaling {
         }
     }
 
-    fn read(&self, bytes: &[u8], values: &mut [f32]) {
+    fn read(&self, bytes: &[u8], values: &mut Vec<f32>) {
         Arch::new().dispatch(ReadBytes { scaling: self, bytes, values });
     }
 }
@@ -218,7 +227,7 @@ impl Scaling {
 struct ReadBytes<'a> {
     scaling: &'a Scaling,
     bytes: &'a [u8],
-    values: &'a mut [f32],
+    values: &'a mut Vec<f32>,
 }
 
 impl NullaryFnOnce for ReadBytes<'_> {
@@ -227,22 +236,24 @@ impl NullaryFnOnce for ReadBytes<'_> {
     #[inline(always)]
     fn call(self) {
         let ReadBytes { scaling, bytes, values } = self;
-        let pairs = values.iter_mut().zip(bytes);
         match scaling {
-            Scaling::None => pairs.for_each(|(value, &byte)| *value = f32::from(byte)),
-            Scaling::Unit => {
-                pairs.for_each(|(value, &byte)| *value = f32::from(byte) / WHITE[0]);
-            }
+            Scaling::None => values.extend(bytes.iter().map(|&byte| f32::from(byte))),
+            Scaling::Unit => values.extend(bytes.iter().map(|&byte| f32::from(byte) / WHITE[0])),
             Scaling::Standard { mean, deviation } => {
-                for ((value, &byte), (&mean, &deviation)) in pairs.zip(mean.iter().zip(deviation)) {
-                    *value = standard(byte, mean, deviation);
-                }
+                let each = bytes.iter().zip(mean.iter().zip(deviation));
+                values.extend(each.map(
+                    #[inline(always)]
+                    |(&byte, (&mean, &deviation))| standard(byte, mean, deviation),
+                ));
             }
             Scaling::Mended { mean, deviation, inverse } => {
-                let of_value = mean.iter().zip(deviation).zip(inverse);
-                for ((value, &byte), ((&mean, &deviation), &inverse)) in pairs.zip(of_value) {
-                    *value = mended(byte, mean, deviation, inverse);
-                }
+                let each = bytes.iter().zip(mean.iter().zip(deviation).zip(inverse));
+                values.extend(each.map(
+                    #[inline(always)]
+                    |(&byte, ((&mean, &deviation), &inverse))| {
+                        mended(byte, mean, deviation, inverse)
+                    },
+                ));
             }
         }
     }
@@ -282,10 +293,17 @@ impl Shard {
         self.held.features()
     }
 
-    /// Adds the sample at `place` of the shard to `inputs` and `labels`.
-    pub fn push(&self, place: usize, inputs: &mut Vec<f32>, labels: &mut Vec<u8>) {
-        let index = self.indices.as_ref().map_or(place, |indices| indices[place]);
-        self.held.push(index, inputs, labels);
+    /// Adds the samples at `places` of the shard to `inputs` and `labels`, in that order.
+    pub fn push(&self, places: &[usize], inputs: &mut Vec<f32>, labels: &mut Vec<u8>) {
+        let index = |&place: &usize| self.indices.as_ref().map_or(place, |indices| indices[place]);
+        inputs.reserve(places.len() * self.features());
+        // Samples lie anywhere: the first lines of each would be waited for.
+        let soon = places.iter().skip(ASKED);
+        places.iter().take(ASKED).for_each(|place| self.held.ask(index(place)));
+        for (place, soon) in places.iter().zip(soon.map(Some).chain(iter::repeat(None))) {
+            soon.into_iter().for_each(|place| self.held.ask(index(place)));
+            self.held.push(index(place), inputs, labels);
+        }
     }
 
     /// All of them, as numbers.
@@ -378,8 +396,9 @@ mod tests {
         assert_eq!((shard.len(), shard.features()), (3, 4));
         assert_eq!(shard.samples(), held.samples().select(&[2, 0, 2]));
         let (mut inputs, mut labels) = (Vec::new(), Vec::new());
-        shard.push(1, &mut inputs, &mut labels);
-        assert_eq!((inputs, labels), (vec![0.0, 51.0, 255.0, 102.0], vec![2]));
+        shard.push(&[1, 0], &mut inputs, &mut labels);
+        let both = vec![0.0, 51.0, 255.0, 102.0, 7.0, 8.0, 9.0, 10.0];
+        assert_eq!((inputs, labels), (both, vec![2, 1]));
         let all = Shard::from(Arc::clone(&held));
         assert_eq!((all.len(), all.samples()), (3, held.samples()));
         assert!(Shard::of(held, Vec::new()).is_empty());

@@ -1,7 +1,7 @@
 //! Asking memory for numbers before they are read.
 
 /// Numbers of one line of the caches, 64 bytes.
-pub(super) const LINE: usize = 16;
+pub(crate) const LINE: usize = 16;
 
 /// Asks for the line that holds the number `ahead` places behind the first of `numbers`, which may
 /// lie beyond their end: nothing is read, and nothing changes but time.
@@ -10,7 +10,7 @@ pub(super) const LINE: usize = 16;
 /// count where more than a dozen rows are read together.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "a call would take longer than what it asks for")]
-pub(super) fn ahead<T>(numbers: &[T], ahead: usize) {
+pub(crate) fn ahead<T>(numbers: &[T], ahead: usize) {
     #[cfg(target_arch = "x86_64")]
     if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
         let place = numbers.as_ptr().wrapping_add(ahead).cast();
@@ -18,4 +18,12 @@ pub(super) fn ahead<T>(numbers: &[T], ahead: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (numbers, ahead);
+}
+
+/// Asks for all lines of `values`, which are read soon.
+pub(crate) fn all<T>(values: &[T]) {
+    let step = (LINE * size_of::<f32>() / size_of::<T>().max(1)).max(1);
+    for place in (0..values.len()).step_by(step) {
+        ahead(values, place);
+    }
 }

@@ -69,6 +69,18 @@ struct Output<F> {
     chosen: Vec<u8>,
 }
 
+/// The same to read, of all samples or of some.
+struct Below<'a, F> {
+    values: ArrayView2<'a, F>,
+    chosen: &'a [u8],
+}
+
+impl<F> Output<F> {
+    fn below(&self) -> Below<'_, F> {
+        Below { values: self.values.view(), chosen: &self.chosen }
+    }
+}
+
 impl Network {
     /// Dense layers from `features` values over the `hidden` widths, each with relu, to `classes`
     /// scores.
@@ -107,20 +119,34 @@ impl Network {
         assert_eq!(gradient.len(), self.parameters, "a gradient of another model");
         assert_eq!(inputs.ncols(), self.features, "samples of another shape");
         let mut outputs = self.outputs(parameters, inputs, Some(rng));
-        let mut delta = outputs.pop().expect("a network has a layer");
-        let loss = cross_entropy(&mut delta.values, labels);
-        let Output { values: mut delta, mut chosen } = delta;
+        let scores = outputs.pop().expect("a network has a layer").values;
+        let below: Vec<Below<'_, F>> = outputs.iter().map(Output::below).collect();
+        self.backward(parameters, inputs, labels, scores, &below, gradient)
+    }
+
+    /// The way down from the scores: `below` is what the stages before the last put out.
+    fn backward<F: Float>(
+        &self,
+        parameters: &[F],
+        inputs: ArrayView2<'_, F>,
+        labels: &[u8],
+        scores: Array2<F>,
+        below: &[Below<'_, F>],
+        gradient: &mut [F],
+    ) -> f64 {
+        let mut delta = scores;
+        let loss = cross_entropy(&mut delta, labels);
         let first = self.stages.iter().position(Stage::learns).unwrap_or_default();
         for (index, stage) in self.stages.iter().enumerate().skip(first).rev() {
-            let below = outputs.pop();
-            let read = below.as_ref().map_or(inputs, |below| below.values.view());
-            let moved = stage.backward(parameters, delta, read, &chosen, gradient, index > first);
-            let (Some(moved), Some(below)) = (moved, below) else { break };
+            let before = index.checked_sub(1).map(|index| &below[index]);
+            let read = before.map_or(inputs, |before| before.values);
+            let chosen = below.get(index).map_or(&[][..], |own| own.chosen);
+            let moved = stage.backward(parameters, delta, read, chosen, gradient, index > first);
+            let (Some(moved), Some(before)) = (moved, before) else { break };
             delta = moved;
             if self.stages[index - 1].relu {
-                relu_back(&mut delta, &below.values);
+                relu_back(&mut delta, before.values);
             }
-            chosen = below.chosen;
         }
         loss
     }
@@ -281,8 +307,8 @@ fn relu<F: Float>(values: &mut Array2<F>) {
 }
 
 /// Stops what relu stopped on the way up.
-fn relu_back<F: Float>(delta: &mut Array2<F>, outputs: &Array2<F>) {
-    delta.zip_mut_with(outputs, |delta, &output| {
+fn relu_back<F: Float>(delta: &mut Array2<F>, outputs: ArrayView2<'_, F>) {
+    delta.zip_mut_with(&outputs, |delta, &output| {
         *delta = if output <= F::zero() { F::zero() } else { *delta };
     });
 }
@@ -314,6 +340,36 @@ impl Model for Network {
         let flat = gradient.as_slice_mut().expect("gradients are contiguous");
         let parameters = view_slice(&parameters);
         Network::gradient(self, parameters, batch.inputs, batch.labels, flat, rng) as f32
+    }
+
+    /// Where all layers are dense: they are fast enough to gain by it, and what they put out is
+    /// small.
+    fn shares_passes(&self) -> bool {
+        self.stages.iter().all(|stage| matches!(stage.part, Part::Dense(_)))
+    }
+
+    fn outputs(
+        &self,
+        parameters: ArrayView1<'_, f32>,
+        inputs: ArrayView2<'_, f32>,
+    ) -> Vec<Array2<f32>> {
+        let outputs = Network::outputs(self, view_slice(&parameters), inputs, None);
+        outputs.into_iter().map(|output| output.values).collect()
+    }
+
+    fn gradient_after(
+        &self,
+        outputs: &[ArrayView2<'_, f32>],
+        parameters: ArrayView1<'_, f32>,
+        batch: Batch<'_>,
+        mut gradient: ArrayViewMut1<'_, f32>,
+    ) -> f32 {
+        let flat = gradient.as_slice_mut().expect("gradients are contiguous");
+        let (scores, below) = outputs.split_last().expect("a network has a layer");
+        let below: Vec<Below<'_, f32>> =
+            below.iter().map(|&values| Below { values, chosen: &[] }).collect();
+        let (parameters, inputs) = (view_slice(&parameters), batch.inputs);
+        self.backward(parameters, inputs, batch.labels, scores.to_owned(), &below, flat) as f32
     }
 
     fn scores(&self, parameters: ArrayView1<'_, f32>, inputs: ArrayView2<'_, f32>) -> Array2<f32> {

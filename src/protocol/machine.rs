@@ -3,9 +3,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::worker::Pupil;
 use super::{Message, Reason, Refusal, RoundRecord};
 use crate::attacks::AttackError;
 use crate::node::{NodeId, Round};
+use crate::training::Begun;
+use crate::vector::Shared;
 
 /// Something that happens to a machine.
 #[derive(Debug, Clone)]
@@ -103,6 +106,18 @@ pub trait Machine: Send {
     /// The last round of which everything is said that this machine has to say.
     fn closed(&self) -> Round {
         self.state().round
+    }
+
+    /// Who is going to train in answer to this event, if a runtime that has several such machines
+    /// may [begin](crate::training::begin_together) their rounds together.
+    fn pupil(&self, event: &Event) -> Option<Pupil<'_>> {
+        let _ = event;
+        None
+    }
+
+    /// Takes the beginning of its round from that model, to go on from when the event comes.
+    fn begin(&mut self, round: Round, model: &Shared, begun: Begun) {
+        let _ = (round, model, begun);
     }
 
     /// What the machine must know to go on after the last round it has finished.

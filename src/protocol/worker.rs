@@ -11,7 +11,7 @@ use crate::dataset::Shard;
 use crate::models::Model;
 use crate::node::{NodeId, Round};
 use crate::seed::{Purpose, stream};
-use crate::training::{Training, Update, WorkerState, batch_loss, local_update};
+use crate::training::{Begun, Lesson, Training, Update, WorkerState, batch_loss, local_update};
 use crate::vector::Shared;
 
 /// What an identity needs to train: its own data and the settings that all share.
@@ -30,6 +30,12 @@ pub struct Trainer {
 }
 
 impl Trainer {
+    /// What it is to learn from in a round.
+    pub fn lesson(&self, round: Round) -> Lesson<'_> {
+        let Trainer { node, seed, shard, training, .. } = self;
+        Lesson { seed: *seed, round, node: *node, shard, training }
+    }
+
     /// The update of one round, and the state after it.
     pub fn train(
         &self,
@@ -37,9 +43,7 @@ impl Trainer {
         model: &Shared,
         state: &WorkerState,
     ) -> (Update, WorkerState) {
-        let Trainer { seed, node, training, .. } = self;
-        let (functions, shard) = (&*self.model, &self.shard);
-        local_update(*seed, round, *node, functions, model.view(), shard, training, state)
+        local_update(self.lesson(round), &*self.model, model.view(), state, None)
     }
 
     /// The loss of any parameters on a fresh batch of the node's own samples, the same batch for
@@ -50,18 +54,31 @@ impl Trainer {
     }
 }
 
+/// Who is going to train, and from which model.
+#[derive(Debug)]
+pub struct Pupil<'a> {
+    /// Who.
+    pub trainer: &'a Trainer,
+    /// In which round.
+    pub round: Round,
+    /// From where.
+    pub model: Shared,
+}
+
 /// An honest worker.
 #[derive(Debug)]
 pub struct Worker {
     trainer: Trainer,
     faults: Faults,
     history: History<WorkerState>,
+    /// A round that has begun, and the model that it starts from.
+    begun: Option<(Round, Shared, Begun)>,
 }
 
 impl Worker {
     /// A worker before its first round.
     pub fn new(trainer: Trainer, faults: Faults) -> Self {
-        Worker { trainer, faults, history: History::new(WorkerState::default()) }
+        Worker { trainer, faults, history: History::new(WorkerState::default()), begun: None }
     }
 
     fn answer(&mut self, round: Round, model: &Shared) -> Result<Message, ProtocolError> {
@@ -75,7 +92,11 @@ impl Worker {
             self.history.push(round, unchanged);
             return Ok(Message::Absent { round });
         }
-        let (update, after) = self.trainer.train(round, model, before);
+        let begun = self.begun.take();
+        let begun = begun.filter(|(of, from, _)| *of == round && Arc::ptr_eq(from, model));
+        let begun = begun.map(|(_, _, begun)| begun);
+        let (lesson, functions) = (self.trainer.lesson(round), &*self.trainer.model);
+        let (update, after) = local_update(lesson, functions, model.view(), before, begun);
         if !update.is_finite() {
             // There is nothing to share, and what was kept before is still sound.
             let unchanged = before.clone();
@@ -102,6 +123,19 @@ impl Machine for Worker {
             }
             other => Err(ProtocolError::unexpected("a worker", &other)),
         }
+    }
+
+    fn pupil(&self, event: &Event) -> Option<Pupil<'_>> {
+        let Event::Received { message: Message::Train { round, model }, .. } = event else {
+            return None;
+        };
+        let (round, model) = (*round, Arc::clone(model));
+        let present = !self.faults.absent(round, self.trainer.node);
+        present.then_some(Pupil { trainer: &self.trainer, round, model })
+    }
+
+    fn begin(&mut self, round: Round, model: &Shared, begun: Begun) {
+        self.begun = Some((round, Arc::clone(model), begun));
     }
 
     fn state(&self) -> MachineState {

@@ -5,6 +5,7 @@
 //! can run on any number of threads without changing a bit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -13,7 +14,9 @@ use super::wire::encoded_len;
 use super::wiretap::Wiretap;
 use super::{Cast, Machines, Next, Observer, RunError, Seat, States};
 use crate::node::{NodeId, Round};
+use crate::protocol::worker::Pupil;
 use crate::protocol::{Action, Event, Machine, Message, ProtocolError};
+use crate::training::begin_together;
 
 /// Events that wait for their machine.
 pub(super) type Inbox = BTreeMap<Seat, Vec<Event>>;
@@ -83,24 +86,67 @@ pub fn run(
 /// One machine's events with what each made it do.
 pub(super) type Steps = Vec<(Event, Vec<Action>)>;
 
+/// A machine of a wave, and what has happened to it.
+type Busy<'a> = (Seat, &'a mut Box<dyn Machine>, Vec<Event>);
+
+/// Workers whose rounds begin together at most: what they read has to stay in the caches.
+const TOGETHER: usize = 16;
+
 /// Steps every machine that has events, and returns what they want done in seat order.
 pub(super) fn step_all(
     machines: &mut Machines,
     mut inbox: Inbox,
 ) -> Result<Vec<(Seat, Steps)>, RunError> {
-    let mut busy: Vec<(Seat, &mut Box<dyn Machine>, Vec<Event>)> = machines
+    let mut busy: Vec<Busy<'_>> = machines
         .iter_mut()
         .filter_map(|(&seat, machine)| Some((seat, machine, inbox.remove(&seat)?)))
         .collect();
-    let step = |(seat, machine, events): &mut (Seat, &mut Box<dyn Machine>, Vec<Event>)| {
+    let threads = rayon::current_num_threads();
+    let pupils = busy.iter().filter(|one| pupil(one).is_some()).count();
+    let together = match pupils {
+        0 | 1 => 1,
+        _ => busy.len().div_ceil(threads).clamp(1, TOGETHER),
+    };
+    let step = |(seat, machine, events): &mut Busy<'_>| {
         step_one(machine.as_mut(), std::mem::take(events))
             .map(|steps| (*seat, steps))
             .map_err(|error| RunError::Machine { seat: *seat, error })
     };
-    if rayon::current_num_threads() == 1 {
-        busy.iter_mut().map(step).collect()
+    let step_block = |block: &mut [Busy<'_>]| -> Result<Vec<(Seat, Steps)>, RunError> {
+        begin(block);
+        block.iter_mut().map(step).collect()
+    };
+    let blocks: Vec<_> = if threads == 1 {
+        busy.chunks_mut(together).map(step_block).collect::<Result<_, _>>()?
     } else {
-        busy.par_iter_mut().map(step).collect()
+        busy.par_chunks_mut(together).map(step_block).collect::<Result<_, _>>()?
+    };
+    Ok(blocks.into_iter().flatten().collect())
+}
+
+/// Who of a wave is going to train.
+fn pupil<'a>((_, machine, events): &'a Busy<'_>) -> Option<Pupil<'a>> {
+    machine.pupil(events.first()?)
+}
+
+/// Begins the rounds of those who train from the same model, so that each need not do it alone.
+fn begin(block: &mut [Busy<'_>]) {
+    let Some(first) = block.iter().find_map(pupil) else { return };
+    let (round, model, functions) =
+        (first.round, Arc::clone(&first.model), Arc::clone(&first.trainer.model));
+    let same = |pupil: &Pupil<'_>| {
+        pupil.round == round
+            && Arc::ptr_eq(&pupil.model, &model)
+            && Arc::ptr_eq(&pupil.trainer.model, &functions)
+    };
+    let places: Vec<usize> = (0..block.len())
+        .filter(|&place| pupil(&block[place]).is_some_and(|pupil| same(&pupil)))
+        .collect();
+    let pupils: Vec<Pupil<'_>> = places.iter().filter_map(|&place| pupil(&block[place])).collect();
+    let lessons: Vec<_> = pupils.iter().map(|pupil| pupil.trainer.lesson(round)).collect();
+    let Some(begun) = begin_together(&lessons, &*functions, model.view()) else { return };
+    for (place, begun) in places.into_iter().zip(begun) {
+        block[place].1.begin(round, &model, begun);
     }
 }
 

@@ -7,7 +7,10 @@ use rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Lesson;
 use crate::dataset::{Batch, Shard};
+use crate::node::Round;
+use crate::seed::{self, Purpose};
 
 /// Which samples a step takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,74 +26,91 @@ pub enum Batching {
     Epochs,
 }
 
-/// Takes batches from a shard into one buffer.
-pub(super) struct Batches<'a> {
-    shard: &'a Shard,
-    size: usize,
-    inputs: Vec<f32>,
-    labels: Vec<u8>,
+/// Draws the samples of a round's steps.
+pub(super) struct Draws<'a> {
+    lesson: Lesson<'a>,
+    rng: ChaCha8Rng,
     /// The epoch that was last asked for, and its order.
     order: Option<(u64, Vec<usize>)>,
 }
 
-impl<'a> Batches<'a> {
-    pub(super) fn new(shard: &'a Shard, size: usize) -> Self {
-        Batches { shard, size, inputs: Vec::new(), labels: Vec::new(), order: None }
+impl<'a> Draws<'a> {
+    /// Before the first step.
+    pub(super) fn new(lesson: Lesson<'a>) -> Self {
+        let rng = seed::stream(lesson.seed, Purpose::Batch, lesson.round, lesson.node);
+        Draws { lesson, rng, order: None }
     }
 
-    /// `size` distinct samples, or the whole shard where it has no more.
-    pub(super) fn draw(&mut self, rng: &mut dyn Rng) -> Batch<'_> {
-        if self.shard.len() <= self.size {
-            return self.copy(0..self.shard.len());
+    /// After the first step, which ended with this stream.
+    pub(super) fn after_first(lesson: Lesson<'a>, rng: ChaCha8Rng) -> Self {
+        Draws { lesson, rng, order: None }
+    }
+
+    /// The stream as the last draw left it.
+    pub(super) fn into_rng(self) -> ChaCha8Rng {
+        self.rng
+    }
+
+    /// The places in the shard of what the step takes, steps counted from 0 and asked for in order.
+    pub(super) fn of_step(&mut self, step: u32) -> Vec<usize> {
+        let Lesson { shard, training, .. } = self.lesson;
+        match training.batches {
+            Batching::Distinct => distinct(shard.len(), training.batch, &mut self.rng),
+            Batching::Replacement => replaced(shard.len(), training.batch, &mut self.rng),
+            Batching::Epochs => self.of_epochs(step),
         }
-        let drawn = index::sample(rng, self.shard.len(), self.size);
-        self.copy(drawn.into_iter())
     }
 
-    /// `size` samples, each drawn from the whole shard.
-    pub(super) fn draw_with_replacement(&mut self, rng: &mut dyn Rng) -> Batch<'_> {
-        let (samples, size) = (self.shard.len(), self.size);
-        if samples == 0 {
-            return self.copy(0..0);
+    /// The next places in the order of the epoch that the step belongs to.
+    fn of_epochs(&mut self, step: u32) -> Vec<usize> {
+        let Lesson { seed, round, node, shard, training } = self.lesson;
+        let (samples, size) = (shard.len(), training.batch);
+        if samples <= size {
+            return (0..samples).collect();
         }
-        self.copy((0..size).map(|_| rng.random_range(0..samples)))
-    }
-
-    /// The batch that is number `position`, from 0, of all epochs; `stream` has the draws of one.
-    pub(super) fn of_epoch(
-        &mut self,
-        position: u64,
-        stream: impl Fn(u64) -> ChaCha8Rng,
-    ) -> Batch<'_> {
-        let samples = self.shard.len();
-        if samples <= self.size {
-            return self.copy(0..samples);
+        let before = u64::from(round.0.saturating_sub(1)) * u64::from(training.steps(samples));
+        let (position, batches) = (before + u64::from(step), samples.div_ceil(size) as u64);
+        let (epoch, first) = (position / batches, (position % batches) as usize * size);
+        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            let mut stream = seed::stream(seed, Purpose::Epoch, Round(epoch as u32), node);
+            self.order = Some((epoch, index::sample(&mut stream, samples, samples).into_vec()));
         }
-        let batches = samples.div_ceil(self.size) as u64;
-        let (epoch, first) = (position / batches, (position % batches) as usize * self.size);
-        let order = match self.order.take() {
-            Some((of, order)) if of == epoch => order,
-            _ => index::sample(&mut stream(epoch), samples, samples).into_vec(),
-        };
-        self.copy(order[first..samples.min(first + self.size)].iter().copied());
-        self.order = Some((epoch, order));
-        self.copied()
+        let (_, order) = self.order.as_ref().expect("the order of this epoch");
+        order[first..samples.min(first + size)].to_vec()
     }
+}
 
-    fn copy(&mut self, drawn: impl Iterator<Item = usize>) -> Batch<'_> {
+/// `size` distinct places of so many, or all where there are no more.
+pub(super) fn distinct(samples: usize, size: usize, rng: &mut dyn Rng) -> Vec<usize> {
+    match samples <= size {
+        true => (0..samples).collect(),
+        false => index::sample(rng, samples, size).into_vec(),
+    }
+}
+
+/// `size` places, each drawn from all of so many.
+fn replaced(samples: usize, size: usize, rng: &mut dyn Rng) -> Vec<usize> {
+    match samples {
+        0 => Vec::new(),
+        _ => (0..size).map(|_| rng.random_range(0..samples)).collect(),
+    }
+}
+
+/// Room that batches are read into, one after the other.
+#[derive(Default)]
+pub(super) struct Reader {
+    inputs: Vec<f32>,
+    labels: Vec<u8>,
+}
+
+impl Reader {
+    /// The samples at these places of a shard.
+    pub(super) fn read(&mut self, shard: &Shard, places: &[usize]) -> Batch<'_> {
         self.inputs.clear();
         self.labels.clear();
-        self.inputs.reserve_exact(self.size.min(self.shard.len()) * self.shard.features());
-        for place in drawn {
-            self.shard.push(place, &mut self.inputs, &mut self.labels);
-        }
-        self.copied()
-    }
-
-    fn copied(&self) -> Batch<'_> {
-        let shape = (self.labels.len(), self.shard.features());
-        let inputs = ArrayView2::from_shape(shape, &self.inputs)
-            .expect("one row for each sample that was drawn");
+        shard.push(places, &mut self.inputs, &mut self.labels);
+        let inputs = ArrayView2::from_shape((places.len(), shard.features()), &self.inputs)
+            .expect("one row for each sample");
         Batch { inputs, labels: &self.labels }
     }
 }
@@ -99,34 +119,26 @@ impl<'a> Batches<'a> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use ndarray::{Array2, array};
+    use ndarray::Array2;
 
     use super::*;
     use crate::dataset::Samples;
-    use crate::node::{NodeId, Round};
-    use crate::seed::{self, Purpose};
+    use crate::node::NodeId;
+    use crate::training::Training;
 
-    fn samples(inputs: Array2<f32>) -> Shard {
-        let labels = (0..inputs.nrows()).map(|row| (row % 3) as u8).collect();
-        Samples { inputs, labels }.into()
+    fn stream() -> ChaCha8Rng {
+        seed::run_stream(1, Purpose::Batch)
     }
 
     #[test]
     fn batches_are_distinct_samples_drawn_anew() {
-        let shard = samples(Array2::from_shape_fn((40, 2), |(row, _)| row as f32));
-        let mut batches = Batches::new(&shard, 10);
-        let mut rng = seed::run_stream(1, Purpose::Batch);
+        let mut rng = stream();
         let mut draws = BTreeSet::new();
         for _ in 0..20 {
-            let batch = batches.draw(&mut rng);
-            let rows: BTreeSet<usize> =
-                batch.inputs.column(0).iter().map(|&value| value as usize).collect();
-            assert_eq!((rows.len(), batch.len()), (10, 10));
-            for (input, &label) in batch.inputs.rows().into_iter().zip(batch.labels) {
-                assert_eq!(input[0], input[1]);
-                assert_eq!(usize::from(label), input[0] as usize % 3);
-            }
-            draws.insert(rows);
+            let places = distinct(40, 10, &mut rng);
+            let set: BTreeSet<usize> = places.iter().copied().collect();
+            assert_eq!((set.len(), places.len()), (10, 10));
+            draws.insert(set);
         }
         assert_eq!(draws.len(), 20);
         assert_eq!(draws.into_iter().flatten().collect::<BTreeSet<_>>().len(), 40);
@@ -134,36 +146,31 @@ mod tests {
 
     #[test]
     fn a_small_shard_is_used_whole() {
-        let shard = samples(array![[1.0], [2.0]]);
         for size in [2, 3] {
-            let mut batches = Batches::new(&shard, size);
-            let batch = batches.draw(&mut seed::run_stream(1, Purpose::Batch));
-            let whole = shard.samples();
-            assert_eq!((batch.inputs, batch.labels), (whole.inputs.view(), &whole.labels[..]));
+            assert_eq!(distinct(2, size, &mut stream()), [0, 1]);
         }
     }
 
     #[test]
     fn with_replacement_one_may_come_twice() {
-        let shard = samples(array![[1.0], [2.0], [3.0]]);
-        let mut batches = Batches::new(&shard, 8);
-        let batch = batches.draw_with_replacement(&mut seed::run_stream(1, Purpose::Batch));
-        assert_eq!((batch.len(), batch.inputs.dim()), (8, (8, 1)));
-        for (input, &label) in batch.inputs.rows().into_iter().zip(batch.labels) {
-            assert_eq!(usize::from(label), input[0] as usize - 1);
-        }
+        let places = replaced(3, 8, &mut stream());
+        assert_eq!(places.len(), 8);
+        assert!(places.iter().all(|&place| place < 3));
+        assert!(replaced(0, 8, &mut stream()).is_empty());
     }
 
     #[test]
     fn an_epoch_has_every_sample_once_and_the_next_another_order() {
-        let shard = samples(Array2::from_shape_fn((23, 1), |(row, _)| row as f32));
-        let stream = |epoch: u64| seed::stream(1, Purpose::Epoch, Round(epoch as u32), NodeId(0));
-        let mut batches = Batches::new(&shard, 10);
-        let mut epoch = |number: u64| -> Vec<usize> {
-            let positions = 3 * number..3 * number + 3;
-            let taken = positions.flat_map(|position| {
-                let batch = batches.of_epoch(position, stream);
-                batch.inputs.iter().map(|&value| value as usize).collect::<Vec<usize>>()
+        let inputs = Array2::from_shape_fn((23, 1), |(row, _)| row as f32);
+        let shard = Shard::from(Samples { inputs, labels: vec![0; 23] });
+        let batches = Batching::Epochs;
+        let training = Training { batch: 10, batches, local_steps: 1, ..Training::default() };
+        let epoch = |number: u32| -> Vec<usize> {
+            let rounds = (3 * number + 1..3 * number + 4).map(Round);
+            let taken = rounds.flat_map(|round| {
+                let node = NodeId(0);
+                let lesson = Lesson { seed: 1, round, node, shard: &shard, training: &training };
+                Draws::new(lesson).of_step(0)
             });
             taken.collect()
         };
@@ -173,6 +180,25 @@ mod tests {
             assert_eq!(order.iter().copied().collect::<BTreeSet<usize>>().len(), 23);
         }
         assert_ne!(first, second);
-        assert_eq!(first, epoch(0));
+        // The steps of one round go on in the same order.
+        let training = Training { local_epochs: Some(2), ..training };
+        let (round, node) = (Round(1), NodeId(0));
+        let lesson = Lesson { seed: 1, round, node, shard: &shard, training: &training };
+        let mut draws = Draws::new(lesson);
+        let both: Vec<usize> = (0..6).flat_map(|step| draws.of_step(step)).collect();
+        assert_eq!(both, [first, second].concat());
+    }
+
+    #[test]
+    fn a_reader_has_the_samples_of_the_last_batch_alone() {
+        let inputs = Array2::from_shape_fn((5, 2), |(row, _)| row as f32);
+        let shard = Shard::from(Samples { inputs, labels: vec![0, 1, 2, 3, 4] });
+        let mut reader = Reader::default();
+        reader.read(&shard, &[4, 4, 1]);
+        let batch = reader.read(&shard, &[3, 0]);
+        assert_eq!(
+            (batch.inputs, batch.labels),
+            (ndarray::array![[3.0, 3.0], [0.0, 0.0]].view(), &[3, 0][..])
+        );
     }
 }
