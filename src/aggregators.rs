@@ -43,6 +43,7 @@ use crate::catalog::Catalog;
 use crate::kernels::mixing::Members;
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
+use crate::vector::stack_slices;
 
 /// All aggregation rules.
 pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
@@ -118,6 +119,16 @@ pub trait Aggregator: Debug + Send + Sync {
         updates: ArrayView2<'_, f32>,
         context: &mut Context<'_>,
     ) -> Result<Aggregate, AggregateError>;
+
+    /// The same of rows that stand anywhere: with the same bits, and without a copy where the rule
+    /// needs none.
+    fn aggregate_apart(
+        &self,
+        updates: &[&[f32]],
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError> {
+        self.aggregate(stack_slices(updates).view(), context)
+    }
 
     /// The rule as one that can take means of rows as they are made, if it is.
     fn by_columns(&self) -> Option<&dyn ByColumns> {

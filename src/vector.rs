@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use pulp::{Arch, NullaryFnOnce};
 use serde::{Deserialize, Serialize};
 
@@ -152,13 +152,28 @@ impl NullaryFnOnce for AllFinite<'_> {
 /// # Panics
 /// If the vectors differ in length: admission has refused such vectors before.
 pub fn stack(rows: &BTreeMap<NodeId, Shared>) -> Array2<f32> {
-    let columns = rows.values().next().map_or(0, |row| row.len());
+    stack_slices(&rows.values().map(|row| as_slice(row)).collect::<Vec<_>>())
+}
+
+/// Rows that stand anywhere, copied into one piece.
+///
+/// # Panics
+/// If they differ in length.
+pub fn stack_slices(rows: &[&[f32]]) -> Array2<f32> {
+    let columns = rows.first().map_or(0, |row| row.len());
     let mut flat = Vec::with_capacity(rows.len() * columns);
-    for row in rows.values() {
+    for row in rows {
         assert_eq!(row.len(), columns, "rows of different lengths");
-        flat.extend_from_slice(as_slice(row));
+        flat.extend_from_slice(row);
     }
     Array2::from_shape_vec((rows.len(), columns), flat).expect("rows times columns elements")
+}
+
+/// The rows of a matrix in standard layout.
+pub fn slices_of<'a>(rows: &'a ArrayView2<'_, f32>) -> Vec<&'a [f32]> {
+    let flat = rows.as_slice().expect("standard layout is contiguous");
+    let columns = rows.ncols();
+    (0..rows.nrows()).map(|row| &flat[row * columns..(row + 1) * columns]).collect()
 }
 
 /// The elements of an owned vector, which are always contiguous.

@@ -23,8 +23,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Aggregate, AggregateError, Aggregator, ByColumns, Claims, Context, Remembers};
 use crate::catalog::Entry;
-use crate::kernels::columns::{LANES, Lanes, summarise_ranks, summarise_ranks_of_means};
+use crate::kernels::columns::{LANES, Lanes, summarise_ranks_apart, summarise_ranks_of_means};
 use crate::kernels::mixing::Members;
+use crate::vector::slices_of;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -89,9 +90,18 @@ impl Aggregator for Median {
         updates: ArrayView2<'_, f32>,
         context: &mut Context<'_>,
     ) -> Result<Aggregate, AggregateError> {
-        let rows = updates.nrows();
+        let updates = updates.as_standard_layout();
+        self.aggregate_apart(&slices_of(&updates.view()), context)
+    }
+
+    fn aggregate_apart(
+        &self,
+        updates: &[&[f32]],
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError> {
+        let rows = updates.len();
         self.admits(rows, context.byzantine)?;
-        let vector = summarise_ranks(updates, self.ranks(rows), midpoint);
+        let vector = summarise_ranks_apart(updates, self.ranks(rows), midpoint);
         Ok(Aggregate { vector, weights: None })
     }
 

@@ -24,8 +24,9 @@ use serde::{Deserialize, Serialize};
 use super::nearest_values::mean_of_rows;
 use super::{Aggregate, AggregateError, Aggregator, ByColumns, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
-use crate::kernels::columns::{summarise_ranks, summarise_ranks_of_means};
+use crate::kernels::columns::{summarise_ranks_apart, summarise_ranks_of_means};
 use crate::kernels::mixing::Members;
+use crate::vector::slices_of;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -120,10 +121,19 @@ impl Aggregator for TrimmedMean {
         updates: ArrayView2<'_, f32>,
         context: &mut Context<'_>,
     ) -> Result<Aggregate, AggregateError> {
-        let rows = updates.nrows();
+        let updates = updates.as_standard_layout();
+        self.aggregate_apart(&slices_of(&updates.view()), context)
+    }
+
+    fn aggregate_apart(
+        &self,
+        updates: &[&[f32]],
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError> {
+        let rows = updates.len();
         self.admits(rows, context.byzantine)?;
         let dropped = self.dropped(rows, context.byzantine);
-        let vector = summarise_ranks(updates, dropped..rows - dropped, mean_of_rows);
+        let vector = summarise_ranks_apart(updates, dropped..rows - dropped, mean_of_rows);
         Ok(Aggregate { vector, weights: None })
     }
 

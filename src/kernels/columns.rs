@@ -65,14 +65,27 @@ pub fn summarise_ranks_of(
     ranks: Range<usize>,
     reduce: impl Fn(&[Lanes]) -> Lanes + Sync,
 ) -> Array1<f32> {
-    let count = rows.len();
-    assert!(ranks.start < ranks.end && ranks.end <= count, "ranks {ranks:?} of {count} rows");
     let updates = updates.as_standard_layout();
     let columns = updates.ncols();
     let flat = updates.as_slice().expect("standard layout is contiguous");
     let rows: Vec<&[f32]> =
         rows.iter().map(|row| &flat[row * columns..(row + 1) * columns]).collect();
-    summarise(columns, &Plain(&rows), &ranks, &reduce)
+    summarise_ranks_apart(&rows, ranks, reduce)
+}
+
+/// The same of rows that stand anywhere.
+///
+/// # Panics
+/// If `ranks` is empty or reaches past the number of rows, or these differ in length.
+pub fn summarise_ranks_apart(
+    rows: &[&[f32]],
+    ranks: Range<usize>,
+    reduce: impl Fn(&[Lanes]) -> Lanes + Sync,
+) -> Array1<f32> {
+    let (count, columns) = (rows.len(), rows.first().map_or(0, |row| row.len()));
+    assert!(ranks.start < ranks.end && ranks.end <= count, "ranks {ranks:?} of {count} rows");
+    assert!(rows.iter().all(|row| row.len() == columns), "rows of different lengths");
+    summarise(columns, &Plain(rows), &ranks, &reduce)
 }
 
 /// The same over whatever rows there are.

@@ -84,11 +84,11 @@ pub fn squared_distances(updates: ArrayView2<'_, f32>) -> Array2<f64> {
     let columns = updates.ncols();
     let rows: Vec<&[f32]> =
         (0..updates.nrows()).map(|row| &flat[row * columns..(row + 1) * columns]).collect();
-    squared_distances_of(&rows)
+    squared_distances_apart(&rows)
 }
 
 /// The same of rows that stand anywhere.
-fn squared_distances_of(rows: &[&[f32]]) -> Array2<f64> {
+pub fn squared_distances_apart(rows: &[&[f32]]) -> Array2<f64> {
     let n = rows.len();
     let shared = blocks::shared(rows.iter().map(|row| row.len()).sum());
     let tiny = tiny(rows);

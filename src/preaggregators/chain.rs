@@ -8,6 +8,7 @@ use super::PreAggregator;
 use super::one_pass::OnePass;
 use super::repeated::RepeatedChain;
 use crate::aggregators::{Aggregate, AggregateError, Aggregator, Context, Remembers, Repeated};
+use crate::vector::{slices_of, stack_slices};
 
 /// One part of a chain, with its own `f` where the user gave it one.
 #[derive(Debug)]
@@ -48,6 +49,20 @@ impl Chain {
         }
         context.byzantine = declared;
         Ok(updates)
+    }
+
+    /// The aggregate of rows that may be changed.
+    fn aggregate_owned(
+        &self,
+        updates: Array2<f32>,
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError> {
+        let declared = context.byzantine;
+        let prepared = Chain::prepare(&self.before, updates, context)?;
+        context.byzantine = self.rule.byzantine.unwrap_or(declared);
+        let result = self.rule.part.aggregate(prepared.view(), context);
+        context.byzantine = declared;
+        Ok(Aggregate { weights: None, ..result? })
     }
 }
 
@@ -104,15 +119,31 @@ impl Aggregator for Chain {
             context.byzantine = declared;
             return result;
         }
-        if let Some(pass) = OnePass::of(self, updates.nrows()) {
+        if OnePass::of(self, updates.nrows()).is_some() {
+            let updates = updates.as_standard_layout();
+            return self.aggregate_apart(&slices_of(&updates.view()), context);
+        }
+        self.aggregate_owned(updates.to_owned(), context)
+    }
+
+    /// What happens first has its own copy of the rows anyway.
+    fn aggregate_apart(
+        &self,
+        updates: &[&[f32]],
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError> {
+        if self.before.is_empty() {
+            let declared = context.byzantine;
+            context.byzantine = self.rule.byzantine.unwrap_or(declared);
+            let result = self.rule.part.aggregate_apart(updates, context);
+            context.byzantine = declared;
+            return result;
+        }
+        if let Some(pass) = OnePass::of(self, updates.len()) {
             let vector = pass.aggregate(updates, context)?;
             return Ok(Aggregate { vector, weights: None });
         }
-        let prepared = Chain::prepare(&self.before, updates.to_owned(), context)?;
-        context.byzantine = self.rule.byzantine.unwrap_or(declared);
-        let result = self.rule.part.aggregate(prepared.view(), context);
-        context.byzantine = declared;
-        Ok(Aggregate { weights: None, ..result? })
+        self.aggregate_owned(stack_slices(updates), context)
     }
 
     fn repeated<'a>(

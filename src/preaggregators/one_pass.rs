@@ -1,12 +1,13 @@
 //! Mixing of few rows and a rule over columns behind it, in one pass over the rows: the mixed rows
 //! are stored nowhere, and the rows not copied unless something comes before.
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2};
 
 use super::{Chain, Link, Mixing, PreAggregator};
 use crate::aggregators::{AggregateError, ByColumns, Context};
 use crate::kernels::columns::MIXED_MAX;
-use crate::kernels::distances::squared_distances;
+use crate::kernels::distances::squared_distances_apart;
+use crate::vector::{slices_of, stack_slices};
 
 /// A chain that ends like this.
 pub(super) struct OnePass<'a> {
@@ -32,27 +33,18 @@ impl<'a> OnePass<'a> {
     /// The chain's aggregate.
     pub(super) fn aggregate(
         &self,
-        updates: ArrayView2<'_, f32>,
+        updates: &[&[f32]],
         context: &mut Context<'_>,
     ) -> Result<Array1<f32>, AggregateError> {
+        let declared = context.byzantine;
         if self.before.is_empty() {
-            return self.aggregate_prepared(updates, context.byzantine);
+            return self.finish(updates, declared, || squared_distances_apart(updates));
         }
-        let prepared = Chain::prepare(self.before, updates.to_owned(), context)?;
-        self.aggregate_prepared(prepared.view(), context.byzantine)
-    }
-
-    fn aggregate_prepared(
-        &self,
-        updates: ArrayView2<'_, f32>,
-        declared: usize,
-    ) -> Result<Array1<f32>, AggregateError> {
-        let updates = updates.as_standard_layout();
-        let flat = updates.as_slice().expect("standard layout is contiguous");
-        let columns = updates.ncols();
-        let rows: Vec<&[f32]> =
-            (0..updates.nrows()).map(|row| &flat[row * columns..(row + 1) * columns]).collect();
-        self.finish(&rows, declared, || squared_distances(updates.view()))
+        let prepared = Chain::prepare(self.before, stack_slices(updates), context)?;
+        let prepared = prepared.as_standard_layout();
+        let view = prepared.view();
+        let rows = slices_of(&view);
+        self.finish(&rows, declared, || squared_distances_apart(&rows))
     }
 
     /// What comes of the rows that what happens first has left, given the distances among them.

@@ -111,9 +111,9 @@ impl Aggregation {
             memory: &mut self.remembered.memory,
             rng: &mut stream(*seed, Purpose::Aggregation, round, *node),
         };
-        let aggregate = rule
-            .aggregate(rows.updates.view(), &mut context)
-            .map_err(|refusal| refusal.to_string())?;
+        let slices: Vec<&[f32]> = rows.updates.iter().map(|row| as_slice(row)).collect();
+        let aggregate =
+            rule.aggregate_apart(&slices, &mut context).map_err(|refusal| refusal.to_string())?;
         self.remembered.previous = Some(as_slice(&aggregate.vector).to_vec());
         let weights = aggregate.weights.into_iter().flatten();
         let vector = Arc::new(aggregate.vector);
@@ -169,7 +169,7 @@ mod tests {
         let rows = Rows {
             senders: vec![NodeId(0), NodeId(1)],
             samples: vec![5, 5],
-            updates: array![[4.0, 0.0], [0.0, 2.0]],
+            updates: vec![Arc::new(array![4.0, 0.0]), Arc::new(array![0.0, 2.0])],
         };
         let aggregated = aggregation.aggregate(Round(1), &rows).unwrap();
         assert_eq!(*aggregated.vector, array![2.0, 1.0]);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn one(value: f32) -> Rows {
-        Rows { senders: vec![NodeId(0)], samples: vec![1], updates: array![[value]] }
+        Rows { senders: vec![NodeId(0)], samples: vec![1], updates: vec![Arc::new(array![value])] }
     }
 
     #[test]

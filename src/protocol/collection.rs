@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ndarray::Array2;
 
 use super::admission::admit;
 use super::participation::Participation;
 use super::{Action, Message, Outcome, Reason, Refusal, SenderRecord};
 use crate::node::{NodeId, Roster, Round};
-use crate::vector::{Digest, Shared, as_slice, norm, stack};
+use crate::vector::{Digest, Shared, as_slice, norm};
 
 /// What a share holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,19 +42,18 @@ pub struct Rows {
     pub senders: Vec<NodeId>,
     /// How many samples each sender declares.
     pub samples: Vec<u64>,
-    /// One update per row, shape `[senders, values]`.
-    pub updates: Array2<f32>,
+    /// One update per row, all of one length: the very vectors that came, so that nothing is copied
+    /// unless the rule needs them in one piece.
+    pub updates: Vec<Shared>,
 }
 
 impl Rows {
     /// The rows of these contributions.
     pub fn of(contributions: &BTreeMap<NodeId, Contribution>) -> Self {
-        let updates: BTreeMap<NodeId, Shared> =
-            contributions.iter().map(|(&node, row)| (node, Arc::clone(&row.update))).collect();
         Rows {
             senders: contributions.keys().copied().collect(),
             samples: contributions.values().map(|row| row.samples).collect(),
-            updates: stack(&updates),
+            updates: contributions.values().map(|row| Arc::clone(&row.update)).collect(),
         }
     }
 }
@@ -352,7 +350,7 @@ pub fn model_or_nothing(round: Round, model: Option<&Shared>) -> Message {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array1, array};
+    use ndarray::Array1;
 
     use super::*;
 
@@ -377,7 +375,8 @@ mod tests {
         assert!(collection.is_complete());
         let rows = collection.rows();
         assert_eq!(rows.senders, [NodeId(0), NodeId(2)]);
-        assert_eq!(rows.updates, array![[1.0, 2.0], [3.0, 4.0]]);
+        let updates: Vec<&[f32]> = rows.updates.iter().map(|row| as_slice(row)).collect();
+        assert_eq!(updates, [[1.0, 2.0], [3.0, 4.0]]);
         assert_eq!(rows.samples, [5, 5]);
     }
 

@@ -1,6 +1,6 @@
 //! Distances of one row to others, for whoever tries many rows against the same.
 
-use super::{MANY, SMALLEST, by_columns, squared_distances_of, tiny_row};
+use super::{MANY, SMALLEST, by_columns, squared_distances_apart, tiny_row};
 use crate::kernels::blocks;
 
 /// `‖row - other‖²` for each of up to 255 others, with the bits that
@@ -19,7 +19,7 @@ pub fn squared_distances_to(row: &[f32], others: &[&[f32]]) -> Vec<f64> {
         }
     }
     // A distance depends on its two rows alone.
-    others.iter().map(|other| squared_distances_of(&[row, other])[[0, 1]]).collect()
+    others.iter().map(|other| squared_distances_apart(&[row, other])[[0, 1]]).collect()
 }
 
 #[cfg(test)]
