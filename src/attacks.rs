@@ -9,6 +9,7 @@ mod fang_krum;
 mod fang_trimmed_mean;
 mod free_rider;
 mod gaussian;
+mod heard;
 mod infinity;
 mod inner_product;
 mod isolation;
@@ -49,10 +50,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::defence::{Lent, Trying, stacked};
+pub use self::heard::Heard;
 use crate::catalog::{Catalog, ConfigError};
 use crate::graph::Graph;
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
+use crate::vector::slices_of;
 
 /// All attacks.
 pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
@@ -186,7 +189,7 @@ pub struct View<'a> {
     /// [`Attack::uses_own`] says so.
     pub own: ArrayView2<'a, f32>,
     /// The honest updates of the round in sender order, for the omniscient.
-    pub honest: Option<ArrayView2<'a, f32>>,
+    pub honest: Option<&'a Heard<'a>>,
     /// Who sent these, in the order of the rows; empty where that is not known.
     pub senders: &'a [NodeId],
     /// How many take part, honest and corrupted, `n`.
@@ -234,7 +237,15 @@ impl View<'_> {
     /// The updates that the adversary takes the honest ones to look like: the honest ones if it
     /// reads them, else what its own identities would have sent.
     pub fn known(&self) -> ArrayView2<'_, f32> {
-        self.honest.unwrap_or(self.own)
+        self.honest.map_or(self.own, Heard::in_one_piece)
+    }
+
+    /// The same where they stand.
+    pub fn known_rows(&self) -> Vec<&[f32]> {
+        match self.honest {
+            Some(honest) => honest.rows().to_vec(),
+            None => slices_of(&self.own),
+        }
     }
 
     /// The name under which an attack remembers something: one for each peer that is lied to.

@@ -27,7 +27,7 @@ use crate::metrics::{self, Evaluation, Facts};
 use crate::models::Model;
 use crate::node::{NodeId, Round};
 use crate::seed::{self, Purpose};
-use crate::vector::{Shared, as_slice, first_not_finite, norm, view_slice};
+use crate::vector::{Shared, as_slice, first_not_finite, give_back, norm, unwritten, view_slice};
 
 /// Settings of local training, as configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,6 +102,13 @@ pub struct WorkerState {
     /// the very update that was shared, and held once.
     #[serde(with = "velocity")]
     velocity: Option<Shared>,
+}
+
+impl WorkerState {
+    /// Gives its vector to whoever trains next on this thread.
+    pub fn give_back(self) {
+        self.velocity.into_iter().for_each(give_back);
+    }
 }
 
 /// A direction in a checkpoint: its values, and none of them where there is none.
@@ -199,7 +206,7 @@ pub fn local_update(
     };
     let mut reader = Reader::default();
     let mut here = Cow::Borrowed(view_slice(&parameters));
-    let mut direction = Array1::zeros(model.len());
+    let mut direction = unwritten(model.len());
     let mut before = state.velocity.clone();
     let mut total: Option<Array1<f32>> = None;
     let mut loss = 0.0f64;
@@ -227,7 +234,7 @@ pub fn local_update(
             }
             if descent.remembers() {
                 let next = before.take().and_then(Arc::into_inner);
-                let next = next.unwrap_or_else(|| Array1::zeros(model.len()));
+                let next = next.unwrap_or_else(|| unwritten(model.len()));
                 before = Some(Arc::new(std::mem::replace(&mut direction, next)));
             }
         }
@@ -464,6 +471,27 @@ mod tests {
         let (local, central) = (velocity(&local_state), velocity(&central_state));
         for (local, central) in local.iter().zip(&*central) {
             assert!((local - central).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn what_stood_in_a_vector_before_does_not_matter() {
+        let shard = samples(Array2::from_shape_fn((50, 6), |(row, column)| {
+            (row as f32 * 0.37 + column as f32).sin()
+        }));
+        for (hidden, local_steps) in [(&[][..], 1), (&[5][..], 3)] {
+            let network = Network::new(6, hidden, 3);
+            let start = network.initial(&mut seed::run_stream(1, Purpose::Initial));
+            let training = Training { momentum: 0.9, ..settings(local_steps) };
+            let update = || {
+                let lesson = lesson(1, 1, 0, &shard, &training);
+                local_update(lesson, &network, start.view(), &WorkerState::default(), None)
+            };
+            let clean = update();
+            (0..2).for_each(|_| {
+                give_back(Arc::new(Array1::from_elem(network.parameters(), f32::NAN)));
+            });
+            assert_eq!(update(), clean);
         }
     }
 

@@ -8,6 +8,10 @@
     reason = "only what is inlined into the dispatched function is compiled for the processor"
 )]
 
+mod spare;
+
+pub use spare::{give_back, unwritten};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

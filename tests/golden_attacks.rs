@@ -44,7 +44,7 @@ fn send(name: &str, parameters: &BTreeMap<String, f64>, honest: &Array2<f32>) ->
         global: global.view(),
         identities: &[NodeId(0)],
         own: own.view(),
-        honest: Some(honest.view()),
+        honest: Some(&honest.view().into()),
         senders: &[],
         participants: honest.nrows() + 1,
         corrupted: 1,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 
 use byzlab::aggregators::{self, Aggregator, Context};
-use byzlab::attacks::{Attack, Crafted, Defence, View};
+use byzlab::attacks::{Attack, Crafted, Defence, Heard, View};
 use byzlab::catalog::Choice;
 use byzlab::like;
 use byzlab::memory::Memory;
@@ -145,12 +145,13 @@ impl Scene<'_> {
     ) -> Array2<f32> {
         let identities: Vec<NodeId> = (0..identities as u32).map(NodeId).collect();
         let global = self.global.clone().unwrap_or_else(|| Array1::zeros(self.own.ncols()));
+        let honest = self.honest.as_ref().map(|rows| Heard::from(rows.view()));
         let view = View {
             round: Round(1),
             global: global.view(),
             identities: &identities,
             own: self.own.view(),
-            honest: self.honest.as_ref().map(|rows| rows.view()),
+            honest: honest.as_ref(),
             senders: &[],
             participants: self.participants,
             corrupted: self.corrupted,

@@ -150,7 +150,9 @@ impl Peers {
             global: global.view(),
             identities: &identities,
             own: ArrayView2::from_shape((0, self.models.ncols()), &[]).unwrap(),
-            honest: Some(if asked.reads_everyone { self.models.view() } else { known.view() }),
+            honest: Some(
+                &if asked.reads_everyone { self.models.view() } else { known.view() }.into(),
+            ),
             senders: if asked.reads_everyone { &everyone } else { &near },
             participants: near.len() + self.b,
             corrupted: self.b,

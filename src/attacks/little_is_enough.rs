@@ -28,7 +28,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::moments::{deviations, means};
+use super::moments::moments;
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View, finite};
 use crate::catalog::{ConfigError, Entry};
 use crate::memory::Memory;
@@ -151,9 +151,8 @@ impl Attack for LittleIsEnough {
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
         let shift = self.shift(view)?;
-        let known = view.known();
-        let means = means(ENTRY.name, known)?;
-        let deviations = deviations(ENTRY.name, known, &means, usize::from(self.sample))?;
+        let (means, deviations) =
+            moments(ENTRY.name, &view.known_rows(), usize::from(self.sample))?;
         let vector = means
             .iter()
             .zip(&deviations)

@@ -60,7 +60,7 @@ impl Peers {
             global: global.view(),
             identities: &identities,
             own: ArrayView2::from_shape((0, self.models.ncols()), &[]).unwrap(),
-            honest: Some(known.view()),
+            honest: Some(&known.view().into()),
             senders: &[],
             participants: near.len() + self.liars,
             corrupted: self.liars,

@@ -3,7 +3,7 @@
 
 use ndarray::{Array1, Array2, Axis, concatenate};
 
-use super::moments::means;
+use super::moments::means_of;
 use super::{AttackError, View};
 
 /// One row per identity: its own update, or the mean of those that are known where its own are
@@ -14,7 +14,7 @@ pub(super) fn plain(attack: &'static str, view: &View<'_>) -> Result<Array2<f32>
         return Ok(view.own.to_owned());
     }
     let mean: Array1<f32> =
-        means(attack, view.known())?.into_iter().map(|mean| mean as f32).collect();
+        means_of(attack, &view.known_rows())?.into_iter().map(|mean| mean as f32).collect();
     let row = mean.view().insert_axis(Axis(0));
     Ok(row.broadcast((identities, mean.len())).expect("one row").to_owned())
 }
@@ -23,7 +23,7 @@ pub(super) fn plain(attack: &'static str, view: &View<'_>) -> Result<Array2<f32>
 pub(super) fn gathered(view: &View<'_>, with_own: bool) -> Array2<f32> {
     match view.honest {
         Some(honest) if with_own && view.own.nrows() > 0 => {
-            concatenate(Axis(0), &[view.own, honest]).expect("rows of one model")
+            concatenate(Axis(0), &[view.own, honest.in_one_piece()]).expect("rows of one model")
         }
         _ => view.known().to_owned(),
     }

@@ -56,12 +56,13 @@ impl Stage<'_> {
         };
         let global = self.global.clone().unwrap_or_else(|| Array1::zeros(columns));
         let own = self.own.clone().unwrap_or_else(|| Array2::zeros((0, columns)));
+        let honest = honest.map(Heard::from);
         let view = View {
             round: Round(self.round),
             global: global.view(),
             identities: &identities,
             own: own.view(),
-            honest,
+            honest: honest.as_ref(),
             senders: &[],
             participants,
             corrupted,
@@ -209,7 +210,7 @@ fn members_that_speak_to_a_peer_stay_total() {
 fn moves_and_stays(peers: &Peers, attack: &dyn Attack, node: u32) -> (bool, bool) {
     let sent = peers.craft(attack, node, None).unwrap();
     peers.with_view(node, None, |view| {
-        let honest = view.honest.unwrap();
+        let honest = view.honest.unwrap().in_one_piece();
         let mean = honest.mean_axis(Axis(0)).unwrap();
         let moved = sent.mean_axis(Axis(0)).unwrap() - mean;
         let victim = view.victim.unwrap();

@@ -160,7 +160,7 @@ fn craft(
         global: global.view(),
         identities: &identities,
         own: own.slice(s![..asked.min(own.nrows()), ..]),
-        honest: Some(honest),
+        honest: Some(&honest.into()),
         senders: &[],
         participants: honest.nrows() + corrupted,
         corrupted,

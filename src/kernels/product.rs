@@ -39,6 +39,9 @@ const WIDE_LANES: usize = 16;
 /// Rows of a tile at most. Each has a pointer of its own, and those are registers too.
 const ROWS: usize = 6;
 
+/// The same of a tile of one register: eight sums at least keep the processor busy.
+const TALL_ROWS: usize = 9;
+
 thread_local! {
     /// Where strips are copied to, kept so that it need not be cleared for each product.
     static ROOM: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
@@ -140,7 +143,7 @@ impl Product<'_> {
     ) {
         let strip = Strip::cut(self.right, first, columns, C * S::F32_LANES, room);
         let rows = self.left.rows;
-        let blocks = rows.div_ceil(ROWS);
+        let blocks = rows.div_ceil(if C == 1 { TALL_ROWS } else { ROWS });
         for block in 0..blocks {
             // Blocks of nearly one size: a last one of few rows would wait for its own sums.
             let (start, end) = (block * rows / blocks, (block + 1) * rows / blocks);
@@ -152,7 +155,12 @@ impl Product<'_> {
                 3 => tile.add::<3, C>(&mut self.into),
                 4 => tile.add::<4, C>(&mut self.into),
                 5 => tile.add::<5, C>(&mut self.into),
-                _ => tile.add::<6, C>(&mut self.into),
+                6 => tile.add::<6, C>(&mut self.into),
+                // No tile that is wider has so many rows, so none is compiled.
+                7 if C == 1 => tile.add::<7, 1>(&mut self.into),
+                8 if C == 1 => tile.add::<8, 1>(&mut self.into),
+                9 if C == 1 => tile.add::<9, 1>(&mut self.into),
+                _ => unreachable!("no tile has more rows"),
             }
         }
     }
@@ -162,8 +170,8 @@ impl Product<'_> {
 fn cost(left: Matrix<'_>, right: Matrix<'_>, whole_rows: bool, lanes: usize) -> usize {
     let (rows, inner, columns) = (left.rows, left.columns, right.columns);
     let sums = rows * inner * columns.next_multiple_of(lanes) / (2 * lanes);
-    // A tile of one register has too few sums to keep the processor busy.
-    let sums = if columns <= lanes { sums * 2 } else { sums };
+    // A low tile of one register has too few sums to keep the processor busy.
+    let sums = if columns <= lanes && rows < TALL_ROWS - 1 { sums * 2 } else { sums };
     let strips = if right.column_stride == 1 { 0 } else { inner * columns };
     let turns = if lanes == WIDE_LANES { strips / 2 } else { strips };
     let stores = if whole_rows { 0 } else { rows * columns };
@@ -179,7 +187,7 @@ mod tests {
     use crate::seed::{Purpose, run_stream};
 
     /// Rows, inner dimension, columns: tiles and strips of every width, whole and in part.
-    const SHAPES: [(usize, usize, usize); 14] = [
+    const SHAPES: [(usize, usize, usize); 17] = [
         (1, 1, 1),
         (2, 3, 4),
         (7, 25, 20),
@@ -194,6 +202,9 @@ mod tests {
         (64, 18, 130),
         (31, 5, 97),
         (40, 1, 3),
+        (250, 12, 10),
+        (17, 30, 7),
+        (34, 21, 16),
     ];
 
     fn random(rows: usize, columns: usize) -> Array2<f32> {

@@ -17,12 +17,12 @@ use super::lent::LentRule;
 use super::worker::{Trainer, lost_state};
 use super::{Action, Event, Machine, MachineState, Message, ProtocolError};
 use crate::aggregators::Aggregator;
-use crate::attacks::{Attack, AttackError, Crafted, Knowledge, View};
+use crate::attacks::{Attack, AttackError, Crafted, Heard, Knowledge, View};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
 use crate::seed::{Purpose, stream};
 use crate::training::WorkerState;
-use crate::vector::{Shared, stack};
+use crate::vector::{Shared, as_slice, stack};
 
 /// What an adversary is told before the first round.
 #[derive(Debug, Clone)]
@@ -168,7 +168,7 @@ impl Adversary {
         if !active.is_empty() {
             let (own, losses) = self.train_own(round, model, &active, &mut state);
             let honest = self.hears_the_honest().then(|| honest_rows(heard, model.len()));
-            let known = honest.as_ref().map_or(&own, |(_, rows)| rows).nrows();
+            let known = honest.as_ref().map_or(own.nrows(), |(_, rows)| rows.rows().len());
             let crafted =
                 self.run_attack(round, model, &active, own.view(), honest.as_ref(), &mut state);
             let rows = match self.unless_starved(crafted, known)? {
@@ -245,7 +245,7 @@ impl Adversary {
         model: &Shared,
         active: &[NodeId],
         own: ArrayView2<'_, f32>,
-        honest: Option<&(Vec<NodeId>, Array2<f32>)>,
+        honest: Option<&(Vec<NodeId>, Heard<'_>)>,
         state: &mut State,
     ) -> Result<Crafted, ProtocolError> {
         let AdversarySettings { seed, .. } = self.settings;
@@ -262,7 +262,7 @@ impl Adversary {
             global: model.view(),
             identities: active,
             own,
-            honest: honest.map(|(_, rows)| rows.view()),
+            honest: honest.map(|(_, rows)| rows),
             senders: honest.map_or(&[], |(senders, _)| senders),
             participants: self.settings.faults.participants(self.settings.participants),
             corrupted: self.settings.faults.count(round, &self.settings.corrupted),
@@ -281,13 +281,11 @@ impl Adversary {
 fn honest_rows(
     heard: &BTreeMap<NodeId, Option<Shared>>,
     columns: usize,
-) -> (Vec<NodeId>, Array2<f32>) {
-    let rows: BTreeMap<NodeId, Shared> = heard
-        .iter()
-        .filter_map(|(&node, update)| update.as_ref().map(|update| (node, Arc::clone(update))))
-        .collect();
-    let stacked = if rows.is_empty() { Array2::zeros((0, columns)) } else { stack(&rows) };
-    (rows.into_keys().collect(), stacked)
+) -> (Vec<NodeId>, Heard<'_>) {
+    let spoken =
+        heard.iter().filter_map(|(&node, update)| Some((node, as_slice(update.as_ref()?))));
+    let (senders, rows) = spoken.unzip();
+    (senders, Heard::apart(rows, columns))
 }
 
 impl Machine for Adversary {
@@ -496,7 +494,7 @@ mod tests {
             _rng: &mut dyn rand::Rng,
         ) -> Result<Crafted, AttackError> {
             let count = (10 * view.participants + view.corrupted) as f32;
-            let honest = view.honest.map_or(0, |rows| rows.nrows()) as f32 / 8.0;
+            let honest = view.honest.map_or(0, |heard| heard.rows().len()) as f32 / 8.0;
             let shape = (view.identities.len(), view.global.len());
             Ok(Crafted::PerNode(Array2::from_elem(shape, count + honest)))
         }

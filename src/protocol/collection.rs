@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-
 use super::admission::admit;
 use super::participation::Participation;
 use super::{Action, Message, Outcome, Reason, Refusal, SenderRecord};

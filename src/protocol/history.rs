@@ -45,12 +45,15 @@ impl<S: Clone> History<S> {
         (self.newest.0, &self.newest.1)
     }
 
-    /// Remembers the state after `round`; doing the last round again replaces its state.
-    pub fn push(&mut self, round: Round, state: S) {
+    /// Remembers the state after `round`; doing the last round again replaces its state. Returns
+    /// the state that it forgets.
+    pub fn push(&mut self, round: Round, state: S) -> Option<S> {
         let before = std::mem::replace(&mut self.newest, (round, state));
-        if before.0 < round {
-            self.older = Some(before);
-        }
+        let forgotten = match before.0 < round {
+            true => self.older.replace(before),
+            false => Some(before),
+        };
+        forgotten.map(|(_, state)| state)
     }
 }
 

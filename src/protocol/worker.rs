@@ -103,7 +103,9 @@ impl Worker {
             self.history.push(round, unchanged);
             return Ok(Message::Absent { round });
         }
-        self.history.push(round, after);
+        if let Some(forgotten) = self.history.push(round, after) {
+            forgotten.give_back();
+        }
         Ok(Message::Share {
             round,
             update: update.vector,

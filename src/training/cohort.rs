@@ -72,7 +72,10 @@ pub fn begin_together(
     if !model.shares_passes() || lessons.len() < 2 {
         return None;
     }
-    let (mut inputs, mut labels, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    let most = |lesson: &Lesson<'_>| lesson.training.batch.min(lesson.shard.len());
+    let samples: usize = lessons.iter().map(most).sum();
+    let mut inputs = Vec::with_capacity(samples * lessons[0].shard.features());
+    let (mut labels, mut ends) = (Vec::with_capacity(samples), Vec::new());
     for &lesson in lessons {
         let mut draws = Draws::new(lesson);
         lesson.shard.push(&draws.of_step(0), &mut inputs, &mut labels);

@@ -98,7 +98,7 @@ fn crafted(attack: &dyn attacks::Attack) -> Result<Vec<f32>, String> {
         global: global.view(),
         identities: &identities,
         own: own.view(),
-        honest: Some(honest.view()),
+        honest: Some(&honest.view().into()),
         senders: &senders,
         participants: ROWS,
         corrupted: LIARS,

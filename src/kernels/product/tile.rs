@@ -129,7 +129,7 @@ impl<S: Simd> Tile<'_, S> {
     ) {
         let (right, _) = S::as_simd_f32s(right);
         let right: &[S::f32s; C] = right.first_chunk().expect("a strip is as wide as its tiles");
-        unroll!(row < R in 0 1 2 3 4 5 {
+        unroll!(row < R in 0 1 2 3 4 5 6 7 8 {
             let left = self.simd.splat_f32s(left(row));
             unroll!(column < C in 0 1 2 3 {
                 sums[row][column] =
@@ -142,7 +142,7 @@ impl<S: Simd> Tile<'_, S> {
     #[inline(always)]
     fn read<const R: usize, const C: usize>(self, from: &Target<'_>) -> [[S::f32s; C]; R] {
         let mut sums = [[self.simd.splat_f32s(0.0); C]; R];
-        unroll!(row < R in 0 1 2 3 4 5 {
+        unroll!(row < R in 0 1 2 3 4 5 6 7 8 {
             let mut room = [0.0; WIDTH * LANES];
             let places = &from.values[self.place(from, row)..];
             let places = if from.column_stride == 1 {
@@ -164,7 +164,7 @@ impl<S: Simd> Tile<'_, S> {
 
     #[inline(always)]
     fn write<const R: usize, const C: usize>(self, sums: [[S::f32s; C]; R], into: &mut Target<'_>) {
-        unroll!(row < R in 0 1 2 3 4 5 {
+        unroll!(row < R in 0 1 2 3 4 5 6 7 8 {
             let place = self.place(into, row);
             let places = &mut into.values[place..];
             if into.column_stride == 1 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use super::MeshAdversary;
-use crate::attacks::{AttackError, Crafted, Knowledge, Victim, View};
+use crate::attacks::{AttackError, Crafted, Heard, Knowledge, Victim, View};
 use crate::graph::{Graph, metropolis_weight};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
@@ -45,7 +45,7 @@ impl MeshAdversary {
     ) -> Result<Lies, ProtocolError> {
         let identities: Vec<NodeId> = scene.own.keys().copied().collect();
         let own = stack(&scene.own);
-        let honest = self.reads_along().then(|| rows(&scene.honest, own.ncols()));
+        let honest = self.reads_along().then(|| heard(&scene.honest, own.ncols()));
         let senders: Vec<NodeId> = scene.honest.keys().copied().collect();
         let first = self.inner.keys().next().copied().unwrap_or(NodeId(0));
         let view = View {
@@ -53,7 +53,7 @@ impl MeshAdversary {
             global: self.settings.initial.view(),
             identities: &identities,
             own: own.view(),
-            honest: honest.as_ref().map(|rows| rows.view()),
+            honest: honest.as_ref(),
             senders: &senders,
             participants: self.settings.faults.participants(self.settings.participants),
             corrupted: self.settings.faults.count(scene.round, &self.settings.corrupted),
@@ -178,12 +178,13 @@ impl MeshAdversary {
             self.mix(aim.scene.round, victim, honest[&victim].view(), &ids, own_weight)
         };
         let knows = self.settings.knowledge >= Knowledge::OmniscientAndRule;
+        let known = Heard::from(known.view());
         let view = View {
             round: aim.scene.round,
             global: self.settings.initial.view(),
             identities: liars,
             own: own.view(),
-            honest: self.reads_along().then(|| known.view()),
+            honest: self.reads_along().then_some(&known),
             senders: &circle,
             participants: degree + 1,
             corrupted: liars.len(),
@@ -281,6 +282,10 @@ fn mean(rows: ArrayView2<'_, f32>) -> Array1<f32> {
     }
     let count = rows.nrows().max(1) as f64;
     sums.into_iter().map(|sum| (sum / count) as f32).collect()
+}
+
+fn heard(vectors: &BTreeMap<NodeId, Shared>, columns: usize) -> Heard<'_> {
+    Heard::apart(vectors.values().map(|vector| as_slice(vector)).collect(), columns)
 }
 
 fn rows(vectors: &BTreeMap<NodeId, Shared>, columns: usize) -> Array2<f32> {
