@@ -28,7 +28,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::moments::moments;
+use super::moments::shifted;
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View, finite};
 use crate::catalog::{ConfigError, Entry};
 use crate::memory::Memory;
@@ -151,14 +151,9 @@ impl Attack for LittleIsEnough {
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
         let shift = self.shift(view)?;
-        let (means, deviations) =
-            moments(ENTRY.name, &view.known_rows(), usize::from(self.sample))?;
-        let vector = means
-            .iter()
-            .zip(&deviations)
-            .map(|(mean, deviation)| (mean + shift * deviation) as f32)
-            .collect();
-        Ok(Crafted::same(&vector, view.identities.len()))
+        let rows = view.known_rows();
+        let vector = shifted(ENTRY.name, &rows, shift, usize::from(self.sample))?;
+        Ok(Crafted::same(&vector.into(), view.identities.len()))
     }
 }
 

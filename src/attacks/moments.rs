@@ -13,8 +13,8 @@ use pulp::{Arch, NullaryFnOnce};
 use super::AttackError;
 use crate::vector::slices_of;
 
-/// Columns whose sums a cache holds while row after row joins them.
-const BLOCK: usize = 1024;
+/// Columns whose sums stay in registers while row after row joins them.
+const BLOCK: usize = 16;
 
 /// The mean of each column, of at least one row.
 pub(super) fn means(
@@ -28,8 +28,8 @@ pub(super) fn means(
 /// The same of rows that stand anywhere.
 pub(super) fn means_of(attack: &'static str, rows: &[&[f32]]) -> Result<Vec<f64>, AttackError> {
     require(attack, rows, 1)?;
-    let mut means = vec![0.0; columns(rows)];
-    Arch::new().dispatch(Moments { rows, of: Found::Means(&mut means) });
+    let mut means = Vec::with_capacity(columns(rows));
+    Arch::new().dispatch(Means { rows, means: &mut means });
     Ok(means)
 }
 
@@ -46,96 +46,158 @@ pub(super) fn deviations(
     let view = rows.view();
     let rows = &slices_of(&view);
     require(attack, rows, 2)?;
-    let mut deviations = vec![0.0; columns(rows)];
-    let of = Found::Deviations { means, lost, deviations: &mut deviations };
-    Arch::new().dispatch(Moments { rows, of });
-    Ok(deviations)
+    let mut found = Vec::with_capacity(columns(rows));
+    Arch::new().dispatch(Deviations { rows, means, lost, found: &mut found });
+    Ok(found)
 }
 
-/// Means and deviations in one pass over at least two rows.
-pub(super) fn moments(
+/// The mean of each column and so many of its deviations, in one pass over at least two rows.
+pub(super) fn shifted(
     attack: &'static str,
     rows: &[&[f32]],
+    shift: f64,
     lost: usize,
-) -> Result<(Vec<f64>, Vec<f64>), AttackError> {
+) -> Result<Vec<f32>, AttackError> {
     require(attack, rows, 2)?;
-    let (mut means, mut deviations) = (vec![0.0; columns(rows)], vec![0.0; columns(rows)]);
-    let of = Found::Both { means: &mut means, lost, deviations: &mut deviations };
-    Arch::new().dispatch(Moments { rows, of });
-    Ok((means, deviations))
+    let mut vector = Vec::with_capacity(columns(rows));
+    Arch::new().dispatch(Shifted { rows, shift, lost, vector: &mut vector });
+    Ok(vector)
 }
 
 fn columns(rows: &[&[f32]]) -> usize {
     rows.first().map_or(0, |row| row.len())
 }
 
-/// What is asked of the rows, compiled for each kind of processor.
-struct Moments<'a> {
+/// Appends the mean of each column.
+struct Means<'a> {
     rows: &'a [&'a [f32]],
-    of: Found<'a>,
+    means: &'a mut Vec<f64>,
 }
 
-/// What is to be found.
-enum Found<'a> {
-    Means(&'a mut [f64]),
-    Deviations { means: &'a [f64], lost: usize, deviations: &'a mut [f64] },
-    Both { means: &'a mut [f64], lost: usize, deviations: &'a mut [f64] },
-}
-
-impl NullaryFnOnce for Moments<'_> {
+impl NullaryFnOnce for Means<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Moments { rows, mut of } = self;
-        let columns = columns(rows);
-        for start in (0..columns).step_by(BLOCK) {
-            let block = start..columns.min(start + BLOCK);
-            match &mut of {
-                Found::Means(means) => mean_block(rows, start, &mut means[block]),
-                Found::Deviations { means, lost, deviations } => {
-                    let found = &mut deviations[block.clone()];
-                    deviation_block(rows, start, &means[block], *lost, found);
-                }
-                // The second time a cache has the rows of the block.
-                Found::Both { means, lost, deviations } => {
-                    let means = &mut means[block.clone()];
-                    mean_block(rows, start, means);
-                    deviation_block(rows, start, means, *lost, &mut deviations[block]);
-                }
-            }
+        let Means { rows, means } = self;
+        let (whole, columns) = whole_blocks(rows);
+        for start in (0..whole).step_by(BLOCK) {
+            means.extend_from_slice(&mean_block::<BLOCK>(rows, start));
+        }
+        for column in whole..columns {
+            means.extend_from_slice(&mean_block::<1>(rows, column));
         }
     }
 }
 
-/// Adds the columns from `start` on to sums, which are 0, and divides them.
+/// Appends the deviation of each column.
+struct Deviations<'a> {
+    rows: &'a [&'a [f32]],
+    means: &'a [f64],
+    lost: usize,
+    found: &'a mut Vec<f64>,
+}
+
+impl NullaryFnOnce for Deviations<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Deviations { rows, means, lost, found } = self;
+        let (whole, columns) = whole_blocks(rows);
+        for start in (0..whole).step_by(BLOCK) {
+            let means = means[start..].first_chunk().expect("a mean for each column");
+            found.extend_from_slice(&deviation_block::<BLOCK>(rows, start, means, lost));
+        }
+        for column in whole..columns {
+            found.extend_from_slice(&deviation_block::<1>(rows, column, &[means[column]], lost));
+        }
+    }
+}
+
+/// Appends each mean and what is added to it.
+struct Shifted<'a> {
+    rows: &'a [&'a [f32]],
+    shift: f64,
+    lost: usize,
+    vector: &'a mut Vec<f32>,
+}
+
+impl NullaryFnOnce for Shifted<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Shifted { rows, shift, lost, vector } = self;
+        let (whole, columns) = whole_blocks(rows);
+        for start in (0..whole).step_by(BLOCK) {
+            vector.extend_from_slice(&shifted_block::<BLOCK>(rows, start, shift, lost));
+        }
+        for column in whole..columns {
+            vector.extend_from_slice(&shifted_block::<1>(rows, column, shift, lost));
+        }
+    }
+}
+
+/// How many columns stand in whole blocks, and how many there are.
+fn whole_blocks(rows: &[&[f32]]) -> (usize, usize) {
+    let columns = columns(rows);
+    (columns / BLOCK * BLOCK, columns)
+}
+
+/// The means of the columns from `start` on, whose sums stay in registers.
 #[inline(always)]
-fn mean_block(rows: &[&[f32]], start: usize, sums: &mut [f64]) {
-    let count = rows.len() as f64;
+fn mean_block<const N: usize>(rows: &[&[f32]], start: usize) -> [f64; N] {
+    let mut sums = [0.0f64; N];
     for row in rows {
-        for (sum, &value) in sums.iter_mut().zip(&row[start..]) {
+        let row: &[f32; N] = row[start..].first_chunk().expect("rows of one length");
+        for (sum, &value) in sums.iter_mut().zip(row) {
             *sum += f64::from(value);
         }
     }
-    for sum in sums {
-        *sum /= count;
+    for sum in &mut sums {
+        *sum /= rows.len() as f64;
     }
+    sums
 }
 
 /// The deviations of the columns from `start` on around their means.
 #[inline(always)]
-fn deviation_block(rows: &[&[f32]], start: usize, means: &[f64], lost: usize, squares: &mut [f64]) {
-    let count = (rows.len() - lost) as f64;
+fn deviation_block<const N: usize>(
+    rows: &[&[f32]],
+    start: usize,
+    means: &[f64; N],
+    lost: usize,
+) -> [f64; N] {
+    let mut squares = [0.0f64; N];
     for row in rows {
-        let values = row[start..].iter().zip(means);
-        for (square, (&value, &mean)) in squares.iter_mut().zip(values) {
+        let row: &[f32; N] = row[start..].first_chunk().expect("rows of one length");
+        for (square, (&value, &mean)) in squares.iter_mut().zip(row.iter().zip(means)) {
             let difference = f64::from(value) - mean;
             *square += difference * difference;
         }
     }
-    for square in squares {
-        *square = (*square / count).sqrt();
+    for square in &mut squares {
+        *square = (*square / (rows.len() - lost) as f64).sqrt();
     }
+    squares
+}
+
+/// The means of the columns from `start` on, each with so many deviations added.
+#[inline(always)]
+fn shifted_block<const N: usize>(
+    rows: &[&[f32]],
+    start: usize,
+    shift: f64,
+    lost: usize,
+) -> [f32; N] {
+    let means = mean_block::<N>(rows, start);
+    let deviations = deviation_block(rows, start, &means, lost);
+    let mut values = [0.0; N];
+    for (value, (mean, deviation)) in values.iter_mut().zip(means.iter().zip(&deviations)) {
+        *value = (mean + shift * deviation) as f32;
+    }
+    values
 }
 
 /// Refuses fewer than `needed` rows.

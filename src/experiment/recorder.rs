@@ -258,8 +258,9 @@ impl Recorder {
             self.folder.ledger_line(line)?;
         }
         self.write_nodes(round, records, standing.as_ref(), &traffic, &senders)?;
-        if self.settings.runtime == "processes" {
-            // Whoever kills a process to see what becomes of the run watches these files.
+        if standing.is_some() || self.settings.runtime == "processes" {
+            // Whoever waits for the end of a long run watches these files, and so does whoever
+            // kills a process to see what becomes of it.
             self.folder.flush()?;
         }
         Ok(self.next(round))
