@@ -109,8 +109,8 @@ impl NullaryFnOnce for Deviations<'_> {
             let means = means[start..].first_chunk().expect("a mean for each column");
             found.extend_from_slice(&deviation_block::<BLOCK>(rows, start, means, lost));
         }
-        for column in whole..columns {
-            found.extend_from_slice(&deviation_block::<1>(rows, column, &[means[column]], lost));
+        for (column, &mean) in (whole..columns).zip(&means[whole..]) {
+            found.extend_from_slice(&deviation_block::<1>(rows, column, &[mean], lost));
         }
     }
 }

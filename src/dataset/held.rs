@@ -298,10 +298,14 @@ impl Shard {
         let index = |&place: &usize| self.indices.as_ref().map_or(place, |indices| indices[place]);
         inputs.reserve(places.len() * self.features());
         // Samples lie anywhere: the first lines of each would be waited for.
-        let soon = places.iter().skip(ASKED);
-        places.iter().take(ASKED).for_each(|place| self.held.ask(index(place)));
-        for (place, soon) in places.iter().zip(soon.map(Some).chain(iter::repeat(None))) {
-            soon.into_iter().for_each(|place| self.held.ask(index(place)));
+        for place in places.iter().take(ASKED) {
+            self.held.ask(index(place));
+        }
+        let soon = places.iter().skip(ASKED).map(Some).chain(iter::repeat(None));
+        for (place, soon) in places.iter().zip(soon) {
+            if let Some(soon) = soon {
+                self.held.ask(index(soon));
+            }
             self.held.push(index(place), inputs, labels);
         }
     }
