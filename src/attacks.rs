@@ -31,6 +31,7 @@ mod outcome;
 mod peers;
 mod perturbation;
 mod plain;
+mod rule_tailored;
 mod scaling;
 mod sign_flip;
 mod slow_drift;
@@ -65,6 +66,7 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
         &optimised_little_is_enough::ENTRY,
         &min_max::ENTRY,
         &min_sum::ENTRY,
+        &rule_tailored::ENTRY,
         &fang_krum::ENTRY,
         &fang_trimmed_mean::ENTRY,
         &mimic::ENTRY,
@@ -310,6 +312,15 @@ pub enum AttackError {
          `omniscient_and_rule`"
     )]
     NoDefence {
+        /// The attack's name.
+        attack: &'static str,
+    },
+    /// It looks for what a rule selects, and a peer's rule mixes.
+    #[error(
+        "{attack} looks at whose updates a server's rule selects, and a peer mixes models: leave \
+         out `goal` there, or use it in a system with a server"
+    )]
+    NoSelection {
         /// The attack's name.
         attack: &'static str,
     },

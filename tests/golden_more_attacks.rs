@@ -490,3 +490,40 @@ fn byzmom_goes_a_fixed_way_or_searches_with_the_rule() {
         }
     }
 }
+
+/// The lower median of every column.
+fn lower_median(rows: ArrayView2<'_, f32>) -> Array1<f32> {
+    let median = |column: ndarray::ArrayView1<'_, f32>| {
+        let mut values = column.to_vec();
+        values.sort_unstable_by(f32::total_cmp);
+        values[(values.len() - 1) / 2]
+    };
+    rows.columns().into_iter().map(median).collect()
+}
+
+#[test]
+fn ndss21_tailors_to_the_rule() {
+    let inputs = Inputs::new();
+    for name in ["ndss21.AgrMultiKrum", "ndss21.AgrTrimmedMean", "ndss21.AgrMedian"] {
+        let calls = read(&format!("more/{name}"));
+        assert_eq!(calls.len(), 82, "{name}");
+        for call in calls {
+            let f = call.count("f");
+            let rule = |like: &str| {
+                let choice = [Choice::with(like, &format!("f = {f}")).unwrap()];
+                like::chain(&choice, None).unwrap().chain().unwrap()
+            };
+            let defence = |rows: ArrayView2<'_, f32>| {
+                Ok(match name {
+                    "ndss21.AgrMultiKrum" => lent(&rule("ndss21.MultiKrum"), f, rows),
+                    "ndss21.AgrTrimmedMean" => lent(&rule("ndss21.TrimmedMean"), f, rows),
+                    _ => lower_median(rows),
+                })
+            };
+            let mut scene = Scene::reading(&inputs.of(&call), f);
+            scene.defence = Some(&defence);
+            let ours = scene.first(&*attack(name, &call.toml(&["dev", "gamma_init"])));
+            agree(&ours, &numbers(&call.0["output"]), &call.what());
+        }
+    }
+}
