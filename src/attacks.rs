@@ -31,6 +31,7 @@ mod outcome;
 mod peers;
 mod perturbation;
 mod plain;
+mod relocated_orthogonal;
 mod rule_tailored;
 mod scaling;
 mod sign_flip;
@@ -69,6 +70,7 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
         &rule_tailored::ENTRY,
         &fang_krum::ENTRY,
         &fang_trimmed_mean::ENTRY,
+        &relocated_orthogonal::ENTRY,
         &mimic::ENTRY,
         &adaptive::ENTRY,
         &gaussian::ENTRY,

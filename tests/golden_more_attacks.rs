@@ -527,3 +527,23 @@ fn ndss21_tailors_to_the_rule() {
         }
     }
 }
+
+#[test]
+fn relocated_around_the_aggregate_before() {
+    let inputs = Inputs::new();
+    let calls = read("more/crypto-ku.ROP");
+    assert_eq!(calls.len(), 140);
+    for call in calls {
+        let given = call.toml(&["pi", "lamb", "angle"]) + "learning_rate = 1.0";
+        let attack = attack("crypto-ku.ROP", &given);
+        let rows = inputs.of(&call);
+        let mut scene = Scene::reading(&rows, call.count("f"));
+        // Before the second round the model moved by the first row.
+        if call.0["params"]["round"].as_str().unwrap().starts_with("second") {
+            scene.global = Some(rows.row(0).to_owned());
+            scene.first(&*attack);
+            scene.global = None;
+        }
+        agree(&scene.first(&*attack), &numbers(&call.0["output"]), &call.what());
+    }
+}
