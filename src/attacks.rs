@@ -1,6 +1,7 @@
 //! Model poisoning: what corrupted identities send in place of an honest update.
 
 mod adaptive;
+mod byzantine_mean;
 mod defence;
 mod dissensus;
 mod drag;
@@ -71,6 +72,7 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
         &fang_krum::ENTRY,
         &fang_trimmed_mean::ENTRY,
         &relocated_orthogonal::ENTRY,
+        &byzantine_mean::ENTRY,
         &mimic::ENTRY,
         &adaptive::ENTRY,
         &gaussian::ENTRY,
@@ -239,6 +241,27 @@ impl View<'_> {
     /// reads them, else what its own identities would have sent.
     pub fn known(&self) -> ArrayView2<'_, f32> {
         self.honest.unwrap_or(self.own)
+    }
+
+    /// The same view with other honest updates in it.
+    fn seeing<'a>(&'a self, honest: Option<ArrayView2<'a, f32>>) -> View<'a> {
+        View {
+            round: self.round,
+            global: self.global.reborrow(),
+            identities: self.identities,
+            own: self.own.reborrow(),
+            honest,
+            senders: self.senders,
+            participants: self.participants,
+            corrupted: self.corrupted,
+            defence: self.defence,
+            victim: self.victim.map(|victim| Victim {
+                model: victim.model.reborrow(),
+                models: victim.models.reborrow(),
+                everyone: victim.everyone.reborrow(),
+                ..victim
+            }),
+        }
     }
 
     /// The name under which an attack remembers something: one for each peer that is lied to.

@@ -361,7 +361,7 @@ fn mimicry_over_rounds() {
 #[test]
 fn the_identities_own_updates() {
     let inputs = Inputs::new();
-    for name in ["fldetector.Scaling", "fldetector.SignFlip"] {
+    for name in ["fldetector.Scaling", "fldetector.SignFlip", "fldetector.FullMean"] {
         for call in read(&format!("more/{name}")) {
             let attack = attack(name, "");
             let sent = Scene::among(&inputs.of(&call), call.count("f")).send(
@@ -545,5 +545,22 @@ fn relocated_around_the_aggregate_before() {
             scene.global = None;
         }
         agree(&scene.first(&*attack), &numbers(&call.0["output"]), &call.what());
+    }
+}
+
+#[test]
+fn one_group_carries_the_mean_to_the_other() {
+    let inputs = Inputs::new();
+    let calls = read("more/signguard-authors.ByzMean");
+    assert_eq!(calls.len(), 14);
+    for call in calls {
+        let attack = attack("signguard-authors.ByzMean", "");
+        let (f, first) = (call.count("f"), call.count("m1"));
+        let mut scene = Scene::among(&inputs.of(&call), f);
+        let sent = scene.send(&*attack, f, &mut run_stream(1, Purpose::Attack));
+        for (identity, row) in sent.rows().into_iter().enumerate() {
+            let group = if identity < first { "first_m1" } else { "rest" };
+            agree(&row.to_vec(), &numbers(&call.0["output"][group]), &call.what());
+        }
     }
 }
