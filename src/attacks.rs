@@ -24,6 +24,7 @@ mod neighbourhood;
 mod nested;
 mod neurotoxin;
 mod on_off;
+mod one_coordinate;
 mod opposite;
 mod optimised_inner_product;
 mod optimised_little_is_enough;
@@ -34,6 +35,7 @@ mod perturbation;
 mod plain;
 mod relocated_orthogonal;
 mod rule_tailored;
+mod scale;
 mod scaling;
 mod sign_flip;
 mod slow_drift;
@@ -72,6 +74,7 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
         &fang_krum::ENTRY,
         &fang_trimmed_mean::ENTRY,
         &relocated_orthogonal::ENTRY,
+        &one_coordinate::ENTRY,
         &byzantine_mean::ENTRY,
         &mimic::ENTRY,
         &adaptive::ENTRY,

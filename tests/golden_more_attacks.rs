@@ -564,3 +564,13 @@ fn one_group_carries_the_mean_to_the_other() {
         }
     }
 }
+
+#[test]
+fn one_coordinate_is_far_off() {
+    replay(
+        "more/epfl-byzmom.BulyanAttack",
+        "epfl-byzmom.BulyanAttack",
+        &["factor", "negative"],
+        "f",
+    );
+}

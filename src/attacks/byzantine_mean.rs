@@ -1,14 +1,14 @@
 //! Byzantine mean: two groups of liars, of whom one carries the mean to where the other is.
 //!
 //! The first `first` identities (by itself half of them, rounded down) send what another `attack`
-//! makes, `A`. Each of the others sends `(n A - S - first · A) / (m - first)`, where `S` is the sum
-//! of the honest updates, `n` the number of all and `m` of the identities: the mean of everything
-//! is `A` then. By itself `A` is the mean of the known less half a deviation (a little is enough).
-//! With `first = 0` nobody sends `A`, and the mean is still that.
+//! makes, `A`. Each of the others sends `(n A - S - first · A) / (m - first)`, where `S` is the
+//! sum of the honest updates, `n` the number of all and `m` of the identities: the mean of
+//! everything is `A` then. By itself `A` is the mean of the known less half a deviation (a little
+//! is enough). With `first = 0` nobody sends `A`, and the mean is still that.
 //!
 //! The authors' code takes its statistics over all updates, those that the identities would have
-//! sent among them (`with_own`), and has `n - m` for `n` and the sum of these for `S`
-//! (`target = "short"`): with that the mean is not `A`.
+//! sent among them (`with_own`), and has `n - m` for `n` and the sum of these for `S` (`target =
+//! "short"`): with that the mean is not `A`.
 //!
 //! Fails against every robust rule that sees lengths or distances: those of the second group are
 //! some `n / (m - first)` times further out than `A`, and the few of the first move nothing alone.
@@ -48,8 +48,8 @@ pub(super) static ENTRY: Entry<dyn Attack, Claims> = Entry {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Parameters {
-    /// The attack of the first group, where the mean is carried to. Default: `little_is_enough` with
-    /// half a deviation, that of a sample.
+    /// The attack of the first group, where the mean is carried to. Default: `little_is_enough`
+    /// with half a deviation, that of a sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     attack: Option<Nested>,
     /// How many identities are in the first group; one at least is in the second. Default: half of

@@ -1,9 +1,9 @@
 //! Relocated orthogonal perturbation (ROP): a shift at right angles to the movement, around the
 //! aggregate of the round before.
 //!
-//! `B = π g + (1 - π) m + s (sin(a) p + cos(a) u)`, with `m` the mean of the known updates, `g` the
-//! aggregate of the round before, `u` the unit vector of `λ g + (1 - λ) m`, and `p` the unit vector
-//! of what remains of `(1, …, 1)` when its part along `u` is taken out. The same from every
+//! `B = π g + (1 - π) m + s (sin(a) p + cos(a) u)`, with `m` the mean of the known updates, `g`
+//! the aggregate of the round before, `u` the unit vector of `λ g + (1 - λ) m`, and `p` the unit
+//! vector of what remains of `(1, …, 1)` when its part along `u` is taken out. The same from every
 //! identity.
 //!
 //! Centered clipping cuts what it is sent around its own last outcome. What lies at `g` already
@@ -11,17 +11,18 @@
 //! honest, so the shift adds up. `s` is `deviations` times the length of the honest deviations
 //! (`scale = "spread"`), or of 1 (`one`, the authors').
 //!
-//! `g` is read off the model: it moved by the learning rate times `g`. With `learning_rate` that is
-//! divided by it; without, `g` is taken to be as long as the mean of the updates known then. In its
-//! first round there is no `g`, and it attacks around the mean (`first = "mean"`), or around 0 as
-//! the authors (`zero`). A peer is attacked around its own model, which is what peers clip around.
+//! `g` is read off the model: it moved by the learning rate times `g`. With `learning_rate` that
+//! is divided by it; without, `g` is taken to be as long as the mean of the updates known then. In
+//! its first round there is no `g`, and it attacks around the mean (`first = "mean"`), or around 0
+//! as the authors (`zero`). A peer is attacked around its own model, which is what peers clip
+//! around.
 //!
 //! Fails against rules that look at each round by itself, where a shift around an old aggregate is
 //! worth no more than one around the mean; and where the server averages momentum of its own, so
 //! that the movement of the model is not what its rule returned.
 //!
-//! Reference: Ozfatura, Ozfatura, Kupcu and Gunduz, Byzantines Can Also Learn from History: Fall of
-//! Centered Clipping in Federated Learning, IEEE Transactions on Information Forensics and
+//! Reference: Ozfatura, Ozfatura, Kupcu and Gunduz, Byzantines Can Also Learn from History: Fall
+//! of Centered Clipping in Federated Learning, IEEE Transactions on Information Forensics and
 //! Security 2023.
 
 use std::sync::Arc;
@@ -31,9 +32,10 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::little_is_enough::{doubtful_shift, largest_shift};
-use super::moments::{deviations, means};
+use super::moments::means;
 use super::neighbourhood::wide;
 use super::outcome::length;
+use super::scale::Scale;
 use super::{Attack, AttackError, Claims, Crafted, Knowledge, View, finite};
 use crate::catalog::{ConfigError, Entry};
 use crate::memory::Memory;
@@ -82,16 +84,6 @@ struct RelocatedOrthogonal {
     /// is given the length of the mean of the updates known then.
     #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
-}
-
-/// What the size of the shift counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Scale {
-    /// The root of the mean squared distance of the known updates to their mean.
-    Spread,
-    /// 1.
-    One,
 }
 
 /// Where it attacks in its first round.
@@ -171,10 +163,7 @@ impl RelocatedOrthogonal {
         } else {
             self.deviations
         };
-        Ok(match self.scale {
-            Scale::One => size,
-            Scale::Spread => size * length(&deviations(ENTRY.name, view.known(), mean, 0)?),
-        })
+        Ok(size * self.scale.unit(ENTRY.name, view.known(), mean)?)
     }
 
     /// The shift's direction, of length 1, by the direction that angles are measured from.
@@ -214,8 +203,7 @@ impl Attack for RelocatedOrthogonal {
         if self.formula {
             largest_shift(ENTRY.name, participants, corrupted)?;
         }
-        let needed = if self.scale == Scale::Spread { 2 } else { 1 };
-        knowledge.require(ENTRY.name, needed, participants, corrupted)
+        knowledge.require(ENTRY.name, self.scale.needs(), participants, corrupted)
     }
 
     fn doubt(&self, participants: usize, corrupted: usize) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Tailored to the rule: the mean pushed along a direction, by what does most to the rule at hand.
 //!
-//! `B = mean(x) - gamma · p` over the known updates `x`, the same from every identity, where `p` is
-//! the unit mean, its signs, or the standard deviations. By itself all three are tried, on both
+//! `B = mean(x) - gamma · p` over the known updates `x`, the same from every identity, where `p`
+//! is the unit mean, its signs, or the standard deviations. By itself all three are tried, on both
 //! sides of the mean, and what carries the rule's outcome furthest from the mean is sent: the best
 //! of all tries, of which there are at most as many as `search` says for each direction.
 //!
@@ -14,8 +14,8 @@
 //!
 //! Whose rows a rule selects is seen by marking them: each identity's has 1e-20 in a column of its
 //! own behind the model, and what of it is in the outcome is the row's weight. Distances do not
-//! feel that. A row is selected if it weighs at least half of what it would in the mean of all.
-//! It stands before the honest, so that it wins ties, as with the authors.
+//! feel that. A row is selected if it weighs at least half of what it would in the mean of all. It
+//! stands before the honest, so that it wins ties, as with the authors.
 //!
 //! Fails where the rule leaves little on these lines, which it then measures, and against rules
 //! with a memory, which are lent without it. It needs to know the rule, and runs it 48 times for
@@ -66,8 +66,8 @@ struct RuleTailored {
     /// and the best is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<Direction>,
-    /// What is wanted: `displacement` of the outcome (default), or that all rows are `selected`, and
-    /// of those that are the one with the largest displacement.
+    /// What is wanted: `displacement` of the outcome (default), or that all rows are `selected`,
+    /// and of those that are the one with the largest displacement.
     goal: Goal,
     /// How the factor is found: `two_sided` (default, 48 evaluations) or `halving` (the authors').
     search: Search,

@@ -3,7 +3,7 @@
 //! al., Robust Collaborative Learning with Linear Gradient Overhead, ICML 2023).
 //!
 //! There, a factor below 0 is the number of tries of a line search with the rule: here those are
-//! names of their own, `OptimalEmpire` and `OptimalLittle`.
+//! names of their own, `OptimalEmpire`, `OptimalLittle` and `OptimalBulyanAttack`.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
@@ -43,6 +43,22 @@ pub(super) static ENTRIES: &[Entry] = &[
         parameters: || schema_for!(Factor),
         byzantine: None,
         translate: |given| read(given, |given: Factor| given.search("sample = true")),
+    },
+    Entry {
+        name: "epfl-byzmom.BulyanAttack",
+        kind: Kind::Attack,
+        member: "one_coordinate",
+        parameters: || schema_for!(Factor),
+        byzantine: None,
+        translate: |given| read(given, |given: Factor| given.one_coordinate()),
+    },
+    Entry {
+        name: "epfl-byzmom.OptimalBulyanAttack",
+        kind: Kind::Attack,
+        member: "one_coordinate",
+        parameters: || schema_for!(Factor),
+        byzantine: None,
+        translate: |given| read(given, |given: Factor| given.search("scale = \"one\"")),
     },
     Entry {
         name: "epfl-rcl.MimicHeuristic",
@@ -93,6 +109,11 @@ impl Factor {
         let deviations = number("factor", self.signed())?;
         let more = "sign = \"plus\"\nsample = true";
         Ok(Translation::to(format!("deviations = {deviations}\n{more}")))
+    }
+
+    fn one_coordinate(&self) -> Result<Translation, ConfigError> {
+        let factor = number("factor", self.signed())?;
+        Ok(Translation::to(format!("factor = {factor}\nscale = \"one\"")))
     }
 
     fn search(&self, more: &str) -> Result<Translation, ConfigError> {
