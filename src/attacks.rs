@@ -1,6 +1,7 @@
 //! Model poisoning: what corrupted identities send in place of an honest update.
 
 mod adaptive;
+mod anti_elimination;
 mod byzantine_mean;
 mod defence;
 mod dissensus;
@@ -75,6 +76,7 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
         &fang_trimmed_mean::ENTRY,
         &relocated_orthogonal::ENTRY,
         &one_coordinate::ENTRY,
+        &anti_elimination::ENTRY,
         &byzantine_mean::ENTRY,
         &mimic::ENTRY,
         &adaptive::ENTRY,

@@ -574,3 +574,9 @@ fn one_coordinate_is_far_off() {
         "f",
     );
 }
+
+#[test]
+fn the_shortest_turned_round() {
+    replay("more/epfl-byzmom.AntiCGE", "epfl-byzmom.AntiCGE", &["f_decl"], "f_real");
+    replay("more/epfl-rcl.AntiCGE", "epfl-rcl.AntiCGE", &["f_decl"], "f_real");
+}

@@ -61,6 +61,22 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| read(given, |given: Factor| given.search("scale = \"one\"")),
     },
     Entry {
+        name: "epfl-byzmom.AntiCGE",
+        kind: Kind::Attack,
+        member: "anti_elimination",
+        parameters: || schema_for!(Declared),
+        byzantine: None,
+        translate: |given| read(given, |given: Declared| Ok(given.translation())),
+    },
+    Entry {
+        name: "epfl-rcl.AntiCGE",
+        kind: Kind::Attack,
+        member: "anti_elimination",
+        parameters: || schema_for!(Declared),
+        byzantine: None,
+        translate: |given| read(given, |given: Declared| Ok(given.translation())),
+    },
+    Entry {
         name: "epfl-rcl.MimicHeuristic",
         kind: Kind::Attack,
         member: "mimic",
@@ -126,5 +142,20 @@ impl Factor {
         );
         let search = format!("search = {{ doubling = {{ {doubling} }} }}");
         Ok(Translation::to(format!("{more}\nnegative = {negative}\n{copies}{search}")))
+    }
+}
+
+/// How many are declared.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Declared {
+    /// How many the rule takes to be corrupted; absent: as many as there are.
+    f_decl: Option<usize>,
+}
+
+impl Declared {
+    fn translation(self) -> Translation {
+        let declared = self.f_decl.map_or_else(String::new, |f| format!("declared = {f}\n"));
+        Translation::to(format!("{declared}twice = true"))
     }
 }
