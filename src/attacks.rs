@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod anti_elimination;
+mod boundary;
 mod byzantine_mean;
 mod defence;
 mod dissensus;
@@ -78,6 +79,7 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
         &one_coordinate::ENTRY,
         &anti_elimination::ENTRY,
         &byzantine_mean::ENTRY,
+        &boundary::ENTRY,
         &mimic::ENTRY,
         &adaptive::ENTRY,
         &gaussian::ENTRY,

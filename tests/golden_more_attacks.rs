@@ -580,3 +580,11 @@ fn the_shortest_turned_round() {
     replay("more/epfl-byzmom.AntiCGE", "epfl-byzmom.AntiCGE", &["f_decl"], "f_real");
     replay("more/epfl-rcl.AntiCGE", "epfl-rcl.AntiCGE", &["f_decl"], "f_real");
 }
+
+#[test]
+fn at_boundaries_that_the_honest_draw() {
+    for rule in ["LmpKrum", "LmpEdgeCase", "LmpMinMax", "LmpTrimmedMean", "LmpLocalTrimmedMean"] {
+        let name = format!("crypto-ku.{rule}");
+        replay(&format!("more/{name}"), &name, &[], "f");
+    }
+}
