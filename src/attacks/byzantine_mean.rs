@@ -84,12 +84,11 @@ struct ByzantineMean {
 
 impl Parameters {
     fn make(self) -> Result<ByzantineMean, ConfigError> {
-        let inner = match &self.attack {
-            Some(attack) => nested(attack)?,
-            None => {
-                let half = Choice::with("little_is_enough", "deviations = 0.5\nsample = true")?;
-                CATALOG.build(&half)?.value
-            }
+        let inner = if let Some(attack) = &self.attack {
+            nested(attack)?
+        } else {
+            let half = Choice::with("little_is_enough", "deviations = 0.5\nsample = true")?;
+            CATALOG.build(&half)?.value
         };
         if inner.directed() {
             let message = "`attack` speaks to one peer at a time, and a mean is everybody's";

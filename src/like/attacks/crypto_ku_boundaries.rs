@@ -15,7 +15,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         member: "boundary",
         parameters: || schema_for!(Beside),
         byzantine: None,
-        translate: |given| read(given, |given: Beside| at("krum", number("eps", given.eps)?, "")),
+        translate: |given| read(given, |given: Beside| at("krum", ("eps", given.eps), "")),
     },
     Entry {
         name: "crypto-ku.LmpEdgeCase",
@@ -23,9 +23,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         member: "boundary",
         parameters: || schema_for!(Beside),
         byzantine: None,
-        translate: |given| {
-            read(given, |given: Beside| at("furthest", number("eps", given.eps)?, ""))
-        },
+        translate: |given| read(given, |given: Beside| at("furthest", ("eps", given.eps), "")),
     },
     Entry {
         name: "crypto-ku.LmpMinMax",
@@ -33,9 +31,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         member: "boundary",
         parameters: || schema_for!(Diameters),
         byzantine: None,
-        translate: |given| {
-            read(given, |given: Diameters| at("diameter", number("z", given.z)?, ""))
-        },
+        translate: |given| read(given, |given: Diameters| at("diameter", ("z", given.z), "")),
     },
     Entry {
         name: "crypto-ku.LmpTrimmedMean",
@@ -46,7 +42,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| {
             read(given, |given: Trimmed| {
                 let share = number("eps", given.eps)?;
-                at("kept", number("z", given.z)?, &format!("\ntrim_share = {share}"))
+                at("kept", ("z", given.z), &format!("\ntrim_share = {share}"))
             })
         },
     },
@@ -56,11 +52,13 @@ pub(super) static ENTRIES: &[Entry] = &[
         member: "boundary",
         parameters: || schema_for!(Ranges),
         byzantine: None,
-        translate: |given| read(given, |given: Ranges| at("range", number("z", given.z)?, "")),
+        translate: |given| read(given, |given: Ranges| at("range", ("z", given.z), "")),
     },
 ];
 
-fn at(of: &str, strength: String, more: &str) -> Result<Translation, ConfigError> {
+/// Our member at a boundary, as far from it as the named parameter says.
+fn at(of: &str, (name, value): (&str, f64), more: &str) -> Result<Translation, ConfigError> {
+    let strength = number(name, value)?;
     Ok(Translation::to(format!("of = \"{of}\"\nstrength = {strength}{more}")))
 }
 

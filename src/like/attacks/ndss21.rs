@@ -1,7 +1,7 @@
 //! The code to Shejwalkar and Houmansadr, Manipulating the Byzantine, NDSS 2021.
 //!
-//! There, the attacks that are tailored to a rule hold a copy of it: here they are tried on the rule
-//! that is named beside them, `ndss21.MultiKrum`, `ndss21.TrimmedMean` or the lower median.
+//! There, the attacks that are tailored to a rule hold a copy of it. Here they are tried on the
+//! rule that is named beside them: `ndss21.MultiKrum`, `ndss21.TrimmedMean` or the lower median.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
