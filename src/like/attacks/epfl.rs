@@ -3,7 +3,8 @@
 //! al., Robust Collaborative Learning with Linear Gradient Overhead, ICML 2023).
 //!
 //! There, a factor below 0 is the number of tries of a line search with the rule: here those are
-//! names of their own, `OptimalEmpire`, `OptimalLittle` and `OptimalBulyanAttack`.
+//! names of their own, `OptimalEmpire` and `OptimalLittle`. `BulyanAttack` has one name for both:
+//! its vectors are compared for given factors, and its search is the one that those two have.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
@@ -51,14 +52,6 @@ pub(super) static ENTRIES: &[Entry] = &[
         parameters: || schema_for!(Factor),
         byzantine: None,
         translate: |given| read(given, |given: Factor| given.one_coordinate()),
-    },
-    Entry {
-        name: "epfl-byzmom.OptimalBulyanAttack",
-        kind: Kind::Attack,
-        member: "one_coordinate",
-        parameters: || schema_for!(Factor),
-        byzantine: None,
-        translate: |given| read(given, |given: Factor| given.search("scale = \"one\"")),
     },
     Entry {
         name: "epfl-byzmom.AntiCGE",
@@ -128,6 +121,9 @@ impl Factor {
     }
 
     fn one_coordinate(&self) -> Result<Translation, ConfigError> {
+        if self.factor < 0.0 {
+            return self.search("scale = \"one\"");
+        }
         let factor = number("factor", self.signed())?;
         Ok(Translation::to(format!("factor = {factor}\nscale = \"one\"")))
     }
