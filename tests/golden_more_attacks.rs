@@ -562,6 +562,8 @@ fn one_group_carries_the_mean_to_the_other() {
             let group = if identity < first { "first_m1" } else { "rest" };
             agree(&row.to_vec(), &numbers(&call.0["output"][group]), &call.what());
         }
+        // Who asks for the first alone is told the same.
+        agree(&scene.first(&*attack), &numbers(&call.0["output"]["first_m1"]), &call.what());
     }
 }
 

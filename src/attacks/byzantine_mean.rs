@@ -106,13 +106,18 @@ fn counted(rows: ArrayView2<'_, f32>) -> Result<(f64, Vec<f64>), AttackError> {
     Ok((count, sum))
 }
 
+/// How many lie: all that are corrupted, also where fewer are asked what they send.
+fn liars(view: &View<'_>) -> usize {
+    view.corrupted.max(view.identities.len())
+}
+
 impl ByzantineMean {
     /// How many count beside the second group, and the sum of what they send without the first.
     fn beside(&self, view: &View<'_>) -> Result<(f64, Vec<f64>), AttackError> {
-        let identities = view.identities.len() as f64;
+        let liars = liars(view) as f64;
         if self.target == Target::Short {
             let (count, sum) = counted(gathered(view, self.with_own).view())?;
-            return Ok((count - identities, sum));
+            return Ok((count - liars, sum));
         }
         let (known, sum) = counted(view.known())?;
         // Who does not read the honest takes them to be like its own.
@@ -120,7 +125,7 @@ impl ByzantineMean {
             Some(_) => known,
             None => view.participants.saturating_sub(view.corrupted) as f64,
         };
-        Ok((honest + identities, sum.into_iter().map(|sum| sum * honest / known).collect()))
+        Ok((honest + liars, sum.into_iter().map(|sum| sum * honest / known).collect()))
     }
 }
 
@@ -158,18 +163,20 @@ impl Attack for ByzantineMean {
             Crafted::PerNode(rows) => rows,
             Crafted::Silence => return Ok(Crafted::Silence),
         };
-        let identities = rows.nrows();
-        if identities == 0 {
+        if rows.nrows() == 0 {
             return Ok(Crafted::PerNode(rows));
         }
-        let first = self.first.unwrap_or(identities / 2).min(identities - 1);
+        let liars = liars(view);
+        let first = self.first.unwrap_or(liars / 2).min(liars - 1);
         let (count, sum) = self.beside(view)?;
-        let second = (identities - first) as f64;
+        let (own, second) = (first.min(rows.nrows()), (liars - first) as f64);
         let target = rows.row(0).to_owned();
         for (column, (&target, sum)) in target.iter().zip(sum).enumerate() {
-            let sent: f64 = rows.slice(s![..first, column]).iter().copied().map(f64::from).sum();
-            let carried = (count * f64::from(target) - sum - sent) / second;
-            rows.slice_mut(s![first.., column]).fill(carried as f32);
+            let target = f64::from(target);
+            let sent: f64 = rows.slice(s![..own, column]).iter().copied().map(f64::from).sum();
+            let sent = sent + (first - own) as f64 * target;
+            let carried = (count * target - sum - sent) / second;
+            rows.slice_mut(s![own.., column]).fill(carried as f32);
         }
         Ok(Crafted::PerNode(rows))
     }

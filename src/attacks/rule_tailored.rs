@@ -18,8 +18,9 @@
 //! stands before the honest, so that it wins ties, as with the authors.
 //!
 //! Fails where the rule leaves little on these lines, which it then measures, and against rules
-//! with a memory, which are lent without it. It needs to know the rule, and runs it 48 times for
-//! each direction.
+//! with a memory, which are lent without it. To be `selected` fails against rules that take fewer
+//! rows than there are identities (Krum, from two on): then nothing is pushed. It needs to know the
+//! rule, and runs it 48 times for each direction.
 //!
 //! Reference: Shejwalkar and Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning
 //! Attacks and Defenses for Federated Learning, NDSS 2021.

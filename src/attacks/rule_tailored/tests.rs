@@ -1,6 +1,7 @@
 use ndarray::{Array1, Array2, ArrayView2, array};
 
 use super::*;
+use crate::attacks::peers::Peers;
 use crate::attacks::tests::{craft_against, craft_omniscient, middle};
 
 /// The mean of the two rows whose first values are smallest, the first of equals.
@@ -102,4 +103,14 @@ fn a_search_that_would_not_end_is_refused() {
     let wrong = "search = { halving = { start = 3.0, tolerance = 0.0 } }";
     let choice = Choice::with("rule_tailored", wrong).unwrap();
     assert!(super::super::CATALOG.build(&choice).is_err());
+}
+
+#[test]
+fn a_peer_selects_nobody() {
+    let peers = Peers::chain(array![[0.0, 2.0], [1.0, 0.0], [5.0, 1.0]], 1);
+    let attack = RuleTailored { goal: Goal::Selected, ..RuleTailored::default() };
+    let refused = peers.craft(&attack, 1, Some(&middle));
+    assert_eq!(refused, Err(AttackError::NoSelection { attack: "rule_tailored" }));
+    // How far it carries a peer is measured all the same.
+    assert!(peers.craft(&RuleTailored::default(), 1, Some(&middle)).is_ok());
 }
