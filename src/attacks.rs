@@ -1,6 +1,9 @@
 //! Model poisoning: what corrupted identities send in place of an honest update.
 
 mod adaptive;
+mod anti_elimination;
+mod boundary;
+mod byzantine_mean;
 mod defence;
 mod dissensus;
 mod drag;
@@ -24,6 +27,7 @@ mod neighbourhood;
 mod nested;
 mod neurotoxin;
 mod on_off;
+mod one_coordinate;
 mod opposite;
 mod optimised_inner_product;
 mod optimised_little_is_enough;
@@ -32,6 +36,9 @@ mod outcome;
 mod peers;
 mod perturbation;
 mod plain;
+mod relocated_orthogonal;
+mod rule_tailored;
+mod scale;
 mod scaling;
 mod sign_flip;
 mod slow_drift;
@@ -68,8 +75,14 @@ pub static CATALOG: Catalog<dyn Attack, Claims> = Catalog {
         &optimised_little_is_enough::ENTRY,
         &min_max::ENTRY,
         &min_sum::ENTRY,
+        &rule_tailored::ENTRY,
         &fang_krum::ENTRY,
         &fang_trimmed_mean::ENTRY,
+        &relocated_orthogonal::ENTRY,
+        &one_coordinate::ENTRY,
+        &anti_elimination::ENTRY,
+        &byzantine_mean::ENTRY,
+        &boundary::ENTRY,
         &mimic::ENTRY,
         &adaptive::ENTRY,
         &gaussian::ENTRY,
@@ -248,6 +261,27 @@ impl View<'_> {
         }
     }
 
+    /// The same view with other honest updates in it.
+    fn seeing<'a>(&'a self, honest: Option<ArrayView2<'a, f32>>) -> View<'a> {
+        View {
+            round: self.round,
+            global: self.global.reborrow(),
+            identities: self.identities,
+            own: self.own.reborrow(),
+            honest,
+            senders: self.senders,
+            participants: self.participants,
+            corrupted: self.corrupted,
+            defence: self.defence,
+            victim: self.victim.map(|victim| Victim {
+                model: victim.model.reborrow(),
+                models: victim.models.reborrow(),
+                everyone: victim.everyone.reborrow(),
+                ..victim
+            }),
+        }
+    }
+
     /// The name under which an attack remembers something: one for each peer that is lied to.
     fn memory_of(&self, name: &str) -> String {
         self.victim.map_or_else(|| name.to_owned(), |victim| format!("{name}.{}", victim.node))
@@ -321,6 +355,15 @@ pub enum AttackError {
          `omniscient_and_rule`"
     )]
     NoDefence {
+        /// The attack's name.
+        attack: &'static str,
+    },
+    /// It looks for what a rule selects, and a peer's rule mixes.
+    #[error(
+        "{attack} looks at whose updates a server's rule selects, and a peer mixes models: leave \
+         out `goal` there, or use it in a system with a server"
+    )]
+    NoSelection {
         /// The attack's name.
         attack: &'static str,
     },

@@ -362,7 +362,7 @@ fn mimicry_over_rounds() {
 #[test]
 fn the_identities_own_updates() {
     let inputs = Inputs::new();
-    for name in ["fldetector.Scaling", "fldetector.SignFlip"] {
+    for name in ["fldetector.Scaling", "fldetector.SignFlip", "fldetector.FullMean"] {
         for call in read(&format!("more/{name}")) {
             let attack = attack(name, "");
             let sent = Scene::among(&inputs.of(&call), call.count("f")).send(
@@ -489,5 +489,105 @@ fn byzmom_goes_a_fixed_way_or_searches_with_the_rule() {
             scene.defence = Some(&defence);
             agree(&scene.first(&*attack), &numbers(&call.0["output"]), &call.what());
         }
+    }
+}
+
+/// The lower median of every column.
+fn lower_median(rows: ArrayView2<'_, f32>) -> Array1<f32> {
+    let median = |column: ndarray::ArrayView1<'_, f32>| {
+        let mut values = column.to_vec();
+        values.sort_unstable_by(f32::total_cmp);
+        values[(values.len() - 1) / 2]
+    };
+    rows.columns().into_iter().map(median).collect()
+}
+
+#[test]
+fn ndss21_tailors_to_the_rule() {
+    let inputs = Inputs::new();
+    for name in ["ndss21.AgrMultiKrum", "ndss21.AgrTrimmedMean", "ndss21.AgrMedian"] {
+        let calls = read(&format!("more/{name}"));
+        assert_eq!(calls.len(), 82, "{name}");
+        for call in calls {
+            let f = call.count("f");
+            let rule = |like: &str| {
+                let choice = [Choice::with(like, &format!("f = {f}")).unwrap()];
+                like::chain(&choice, None).unwrap().chain().unwrap()
+            };
+            let defence = |rows: ArrayView2<'_, f32>| {
+                Ok(match name {
+                    "ndss21.AgrMultiKrum" => lent(&rule("ndss21.MultiKrum"), f, rows),
+                    "ndss21.AgrTrimmedMean" => lent(&rule("ndss21.TrimmedMean"), f, rows),
+                    _ => lower_median(rows),
+                })
+            };
+            let mut scene = Scene::reading(&inputs.of(&call), f);
+            scene.defence = Some(&defence);
+            let ours = scene.first(&*attack(name, &call.toml(&["dev", "gamma_init"])));
+            agree(&ours, &numbers(&call.0["output"]), &call.what());
+        }
+    }
+}
+
+#[test]
+fn relocated_around_the_aggregate_before() {
+    let inputs = Inputs::new();
+    let calls = read("more/crypto-ku.ROP");
+    assert_eq!(calls.len(), 140);
+    for call in calls {
+        let given = call.toml(&["pi", "lamb", "angle"]) + "learning_rate = 1.0";
+        let attack = attack("crypto-ku.ROP", &given);
+        let rows = inputs.of(&call);
+        let mut scene = Scene::reading(&rows, call.count("f"));
+        // Before the second round the model moved by the first row.
+        if call.0["params"]["round"].as_str().unwrap().starts_with("second") {
+            scene.global = Some(rows.row(0).to_owned());
+            scene.first(&*attack);
+            scene.global = None;
+        }
+        agree(&scene.first(&*attack), &numbers(&call.0["output"]), &call.what());
+    }
+}
+
+#[test]
+fn one_group_carries_the_mean_to_the_other() {
+    let inputs = Inputs::new();
+    let calls = read("more/signguard-authors.ByzMean");
+    assert_eq!(calls.len(), 14);
+    for call in calls {
+        let attack = attack("signguard-authors.ByzMean", "");
+        let (f, first) = (call.count("f"), call.count("m1"));
+        let mut scene = Scene::among(&inputs.of(&call), f);
+        let sent = scene.send(&*attack, f, &mut run_stream(1, Purpose::Attack));
+        for (identity, row) in sent.rows().into_iter().enumerate() {
+            let group = if identity < first { "first_m1" } else { "rest" };
+            agree(&row.to_vec(), &numbers(&call.0["output"][group]), &call.what());
+        }
+        // Who asks for the first alone is told the same.
+        agree(&scene.first(&*attack), &numbers(&call.0["output"]["first_m1"]), &call.what());
+    }
+}
+
+#[test]
+fn one_coordinate_is_far_off() {
+    replay(
+        "more/epfl-byzmom.BulyanAttack",
+        "epfl-byzmom.BulyanAttack",
+        &["factor", "negative"],
+        "f",
+    );
+}
+
+#[test]
+fn the_shortest_turned_round() {
+    replay("more/epfl-byzmom.AntiCGE", "epfl-byzmom.AntiCGE", &["f_decl"], "f_real");
+    replay("more/epfl-rcl.AntiCGE", "epfl-rcl.AntiCGE", &["f_decl"], "f_real");
+}
+
+#[test]
+fn at_boundaries_that_the_honest_draw() {
+    for rule in ["LmpKrum", "LmpEdgeCase", "LmpMinMax", "LmpTrimmedMean", "LmpLocalTrimmedMean"] {
+        let name = format!("crypto-ku.{rule}");
+        replay(&format!("more/{name}"), &name, &[], "f");
     }
 }

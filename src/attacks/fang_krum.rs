@@ -19,7 +19,7 @@
 //! Reference: Fang, Cao, Jia and Gong, Local Model Poisoning Attacks to Byzantine-Robust Federated
 //! Learning, USENIX Security 2020.
 
-mod selection;
+pub(super) mod selection;
 
 use std::sync::Arc;
 

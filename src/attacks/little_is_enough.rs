@@ -96,7 +96,7 @@ impl LittleIsEnough {
     /// The signed size of the shift, in standard deviations.
     fn shift(&self, view: &View<'_>) -> Result<f64, AttackError> {
         let size = if self.formula {
-            largest_shift(view.participants, view.corrupted)?
+            largest_shift(ENTRY.name, view.participants, view.corrupted)?
         } else {
             self.deviations
         };
@@ -123,25 +123,13 @@ impl Attack for LittleIsEnough {
         corrupted: usize,
     ) -> Result<(), AttackError> {
         if self.formula {
-            largest_shift(participants, corrupted)?;
+            largest_shift(ENTRY.name, participants, corrupted)?;
         }
         knowledge.require(ENTRY.name, 2, participants, corrupted)
     }
 
     fn doubt(&self, participants: usize, corrupted: usize) -> Option<String> {
-        let z = quantile(participants, corrupted).filter(|_| self.formula)?;
-        // The quantile of one half is 0 up to rounding.
-        let comes_to = match z {
-            z if z > 1e-9 => return None,
-            z if z < -1e-9 => "pulls the wrong way",
-            _ => "sends the mean itself",
-        };
-        let numbers = format!("n = {participants} participants and m = {corrupted} corrupted");
-        Some(format!(
-            "little_is_enough has z = {:.3} for {numbers} and {comes_to}; set `deviations` in \
-             place of `formula`",
-            z + 0.0
-        ))
+        if self.formula { doubtful_shift(ENTRY.name, participants, corrupted) } else { None }
     }
 
     fn craft(
@@ -158,13 +146,37 @@ impl Attack for LittleIsEnough {
 }
 
 /// The paper's `z_max`, refused where it does not exist.
-fn largest_shift(participants: usize, corrupted: usize) -> Result<f64, AttackError> {
+pub(super) fn largest_shift(
+    attack: &'static str,
+    participants: usize,
+    corrupted: usize,
+) -> Result<f64, AttackError> {
     quantile(participants, corrupted).ok_or(AttackError::NoShift {
-        attack: ENTRY.name,
+        attack,
         participants,
         corrupted,
         reason: "the corrupted need no honest supporter",
     })
+}
+
+/// Why an attack that takes the formula may come to nothing, if it may.
+pub(super) fn doubtful_shift(
+    attack: &'static str,
+    participants: usize,
+    corrupted: usize,
+) -> Option<String> {
+    // The quantile of one half is 0 up to rounding.
+    let (z, comes_to) = match quantile(participants, corrupted)? {
+        z if z > 1e-9 => return None,
+        z if z < -1e-9 => (z, "pulls the wrong way"),
+        z => (z, "sends the mean itself"),
+    };
+    let numbers = format!("n = {participants} participants and m = {corrupted} corrupted");
+    Some(format!(
+        "{attack} has z = {:.3} for {numbers} and {comes_to}; set `deviations` in place of \
+         `formula`",
+        z + 0.0
+    ))
 }
 
 /// The paper's `z_max`, whatever its sign; `None` where the corrupted need no honest supporter.
@@ -237,7 +249,7 @@ mod tests {
             (50, 24, 1.426),
         ];
         for (participants, corrupted, expected) in cases {
-            let z = largest_shift(participants, corrupted).unwrap();
+            let z = largest_shift(ENTRY.name, participants, corrupted).unwrap();
             assert!((z - expected).abs() < 5e-4, "n = {participants}, m = {corrupted}: {z}");
         }
     }
@@ -259,7 +271,10 @@ mod tests {
         assert_eq!(LittleIsEnough::default().doubt(10, 1), None, "it has its size");
         // A majority: no value.
         for (participants, corrupted) in [(10, 6), (3, 3), (0, 0)] {
-            assert!(largest_shift(participants, corrupted).is_err(), "{participants} {corrupted}");
+            assert!(
+                largest_shift(ENTRY.name, participants, corrupted).is_err(),
+                "{participants} {corrupted}"
+            );
         }
         assert_eq!(
             craft_omniscient(&attack, &eight, 9).unwrap_err().to_string(),

@@ -24,6 +24,26 @@ pub(super) enum Direction {
     Deviation,
 }
 
+impl Direction {
+    /// The direction at these rows with these means, length `d`.
+    pub(super) fn vector(
+        self,
+        attack: &'static str,
+        rows: ArrayView2<'_, f32>,
+        means: &[f64],
+        sample: bool,
+    ) -> Result<Vec<f64>, AttackError> {
+        Ok(match self {
+            Direction::Unit => {
+                let norm = means.iter().map(|mean| mean * mean).sum::<f64>().sqrt();
+                means.iter().map(|mean| if norm > 0.0 { mean / norm } else { 0.0 }).collect()
+            }
+            Direction::Sign => means.iter().copied().map(sign).collect(),
+            Direction::Deviation => deviations(attack, rows, means, usize::from(sample))?,
+        })
+    }
+}
+
 /// How the largest factor is found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -102,14 +122,7 @@ impl Perturbation {
         sample: bool,
     ) -> Result<Self, AttackError> {
         let means = means(attack, rows)?;
-        let direction = match direction {
-            Direction::Unit => {
-                let norm = means.iter().map(|mean| mean * mean).sum::<f64>().sqrt();
-                means.iter().map(|mean| if norm > 0.0 { mean / norm } else { 0.0 }).collect()
-            }
-            Direction::Sign => means.iter().copied().map(sign).collect(),
-            Direction::Deviation => deviations(attack, rows, &means, usize::from(sample))?,
-        };
+        let direction = direction.vector(attack, rows, &means, sample)?;
         let offset = |row: ndarray::ArrayView1<'_, f32>| {
             let mut product = 0.0;
             let mut square = 0.0;
@@ -187,7 +200,7 @@ pub(super) fn sign(value: f64) -> f64 {
 pub(super) fn search(
     search: Search,
     exact: impl FnOnce() -> f64,
-    passes: impl Fn(f64) -> bool,
+    mut passes: impl FnMut(f64) -> bool,
 ) -> f64 {
     match search {
         Search::Exact => exact(),

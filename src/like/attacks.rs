@@ -5,6 +5,7 @@
 mod blades;
 mod byzfl;
 mod crypto_ku;
+mod crypto_ku_boundaries;
 mod epfl;
 mod epfml;
 mod fldetector;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Kind, Translation, number, read};
 
 /// The tables of all libraries.
-pub(super) static LIBRARIES: [&[Entry]; 9] = [
+pub(super) static LIBRARIES: [&[Entry]; 10] = [
     byzfl::ENTRIES,
     epfml::ENTRIES,
     epfl::ENTRIES,
@@ -27,6 +28,7 @@ pub(super) static LIBRARIES: [&[Entry]; 9] = [
     fldetector::ENTRIES,
     signguard::ENTRIES,
     crypto_ku::ENTRIES,
+    crypto_ku_boundaries::ENTRIES,
     masks::ENTRIES,
 ];
 

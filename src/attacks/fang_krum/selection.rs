@@ -9,7 +9,7 @@ use crate::kernels::distances::squared_distances;
 /// What is summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Power {
+pub(in crate::attacks) enum Power {
     /// Squares of distances.
     Squared,
     /// Distances.
@@ -19,7 +19,7 @@ pub(super) enum Power {
 /// Over whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Neighbours {
+pub(in crate::attacks) enum Neighbours {
     /// The `n - m - 2` nearest others.
     Others,
     /// As many, with the row itself among them.
@@ -30,14 +30,14 @@ pub(super) enum Neighbours {
 
 /// One convention of Krum.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Selection {
-    pub(super) power: Power,
-    pub(super) neighbours: Neighbours,
+pub(in crate::attacks) struct Selection {
+    pub(in crate::attacks) power: Power,
+    pub(in crate::attacks) neighbours: Neighbours,
 }
 
 impl Selection {
     /// The row with the smallest sum, the first of equals.
-    pub(super) fn pick(self, rows: ArrayView2<'_, f32>, corrupted: usize) -> usize {
+    pub(in crate::attacks) fn pick(self, rows: ArrayView2<'_, f32>, corrupted: usize) -> usize {
         let distances = squared_distances(rows);
         let count = rows.nrows();
         // Where so many are corrupted that nobody is left to be near to, one neighbour is.
@@ -70,7 +70,7 @@ impl Selection {
     }
 
     /// The smallest sum of the `summed` smallest distances of a row to others.
-    pub(super) fn smallest_sum(rows: ArrayView2<'_, f32>, summed: usize) -> f64 {
+    pub(in crate::attacks) fn smallest_sum(rows: ArrayView2<'_, f32>, summed: usize) -> f64 {
         let plain = Selection { power: Power::Plain, neighbours: Neighbours::Others };
         let distances = squared_distances(rows);
         let sums = (0..rows.nrows()).map(|row| plain.sum(&distances, row, summed));

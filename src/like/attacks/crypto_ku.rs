@@ -3,7 +3,8 @@
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Nothing, Searched, Translation, read};
+use super::{Entry, Kind, Nothing, Searched, Translation, number, read};
+use crate::catalog::ConfigError;
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -79,6 +80,14 @@ pub(super) static ENTRIES: &[Entry] = &[
         },
     },
     Entry {
+        name: "crypto-ku.ROP",
+        kind: Kind::Attack,
+        member: "relocated_orthogonal",
+        parameters: || schema_for!(Relocated),
+        byzantine: None,
+        translate: |given| read(given, Relocated::translation),
+    },
+    Entry {
         name: "crypto-ku.MimicVariant",
         kind: Kind::Attack,
         member: "mimic",
@@ -114,5 +123,48 @@ struct Warm {
 impl Default for Warm {
     fn default() -> Self {
         Warm { warmup: 1 }
+    }
+}
+
+/// Its relocated orthogonal perturbation.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Relocated {
+    /// How much of the aggregate before is in the place that is attacked.
+    pi: f64,
+    /// How much of it is in the direction that the angle is measured from.
+    lamb: f64,
+    /// The angle of the shift, in degrees.
+    angle: f64,
+    /// The length of the shift; absent: what the formula of a little is enough gives.
+    z: Option<f64>,
+    /// The learning rate of the run, which the library has no need of: it reads the aggregate
+    /// itself. Absent: the length of the aggregate is estimated.
+    learning_rate: Option<f64>,
+}
+
+impl Default for Relocated {
+    fn default() -> Self {
+        Relocated { pi: 1.0, lamb: 0.9, angle: 270.0, z: None, learning_rate: None }
+    }
+}
+
+impl Relocated {
+    fn translation(self) -> Result<Translation, ConfigError> {
+        let location = number("pi", self.pi)?;
+        let reference = number("lamb", self.lamb)?;
+        let angle = number("angle", self.angle)?;
+        let size = match self.z {
+            Some(z) => format!("deviations = {}", number("z", z)?),
+            None => "formula = true".to_owned(),
+        };
+        let rate = match self.learning_rate {
+            Some(rate) => format!("\nlearning_rate = {}", number("learning_rate", rate)?),
+            None => String::new(),
+        };
+        Ok(Translation::to(format!(
+            "location = {location}\nreference = {reference}\nangle = {angle}\n{size}\n\
+             scale = \"one\"\nfirst = \"zero\"{rate}"
+        )))
     }
 }

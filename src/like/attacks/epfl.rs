@@ -3,7 +3,8 @@
 //! al., Robust Collaborative Learning with Linear Gradient Overhead, ICML 2023).
 //!
 //! There, a factor below 0 is the number of tries of a line search with the rule: here those are
-//! names of their own, `OptimalEmpire` and `OptimalLittle`.
+//! names of their own, `OptimalEmpire` and `OptimalLittle`. `BulyanAttack` has one name for both:
+//! its vectors are compared for given factors, and its search is the one that those two have.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
@@ -43,6 +44,30 @@ pub(super) static ENTRIES: &[Entry] = &[
         parameters: || schema_for!(Factor),
         byzantine: None,
         translate: |given| read(given, |given: Factor| given.search("sample = true")),
+    },
+    Entry {
+        name: "epfl-byzmom.BulyanAttack",
+        kind: Kind::Attack,
+        member: "one_coordinate",
+        parameters: || schema_for!(Factor),
+        byzantine: None,
+        translate: |given| read(given, |given: Factor| given.one_coordinate()),
+    },
+    Entry {
+        name: "epfl-byzmom.AntiCGE",
+        kind: Kind::Attack,
+        member: "anti_elimination",
+        parameters: || schema_for!(Declared),
+        byzantine: None,
+        translate: |given| read(given, |given: Declared| Ok(given.translation())),
+    },
+    Entry {
+        name: "epfl-rcl.AntiCGE",
+        kind: Kind::Attack,
+        member: "anti_elimination",
+        parameters: || schema_for!(Declared),
+        byzantine: None,
+        translate: |given| read(given, |given: Declared| Ok(given.translation())),
     },
     Entry {
         name: "epfl-rcl.MimicHeuristic",
@@ -95,6 +120,14 @@ impl Factor {
         Ok(Translation::to(format!("deviations = {deviations}\n{more}")))
     }
 
+    fn one_coordinate(&self) -> Result<Translation, ConfigError> {
+        if self.factor < 0.0 {
+            return self.search("scale = \"one\"");
+        }
+        let factor = number("factor", self.signed())?;
+        Ok(Translation::to(format!("factor = {factor}\nscale = \"one\"")))
+    }
+
     fn search(&self, more: &str) -> Result<Translation, ConfigError> {
         number("factor", self.factor)?;
         let evaluations = self.factor.abs() as u32;
@@ -105,5 +138,20 @@ impl Factor {
         );
         let search = format!("search = {{ doubling = {{ {doubling} }} }}");
         Ok(Translation::to(format!("{more}\nnegative = {negative}\n{copies}{search}")))
+    }
+}
+
+/// How many are declared.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Declared {
+    /// How many the rule takes to be corrupted; absent: as many as there are.
+    f_decl: Option<usize>,
+}
+
+impl Declared {
+    fn translation(self) -> Translation {
+        let declared = self.f_decl.map_or_else(String::new, |f| format!("declared = {f}\n"));
+        Translation::to(format!("{declared}twice = true"))
     }
 }

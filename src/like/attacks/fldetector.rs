@@ -65,6 +65,20 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| read(given, |Nothing {}| Ok(Translation::to("alone = true"))),
     },
     Entry {
+        name: "fldetector.FullMean",
+        kind: Kind::Attack,
+        member: "byzantine_mean",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| {
+            read(given, |Nothing {}| {
+                Ok(Translation::to(
+                    "attack = { inner_product = { epsilon = 1.0 } }\nfirst = 0\nwith_own = true",
+                ))
+            })
+        },
+    },
+    Entry {
         name: "fldetector.SignFlip",
         kind: Kind::Attack,
         member: "sign_flip",

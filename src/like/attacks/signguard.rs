@@ -37,6 +37,16 @@ pub(super) static ENTRIES: &[Entry] = &[
             })
         },
     },
+    Entry {
+        name: "signguard-authors.ByzMean",
+        kind: Kind::Attack,
+        member: "byzantine_mean",
+        parameters: || schema_for!(Nothing),
+        byzantine: None,
+        translate: |given| {
+            read(given, |Nothing {}| Ok(Translation::to("with_own = true\ntarget = \"short\"")))
+        },
+    },
 ];
 
 /// From 2 on, in steps that get no smaller than a twentieth.
