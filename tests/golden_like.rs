@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 const TOLERANCE: f64 = 2e-5;
 
 /// The files, the names whose chain they record, and how many calls each holds.
-const FILES: [(&str, &[&str], usize); 62] = [
+const FILES: [(&str, &[&str], usize); 68] = [
     ("byzfl.Average", &["byzfl.Average"], 12),
     ("byzfl.Median", &["byzfl.Median"], 12),
     ("byzfl.TrMean", &["byzfl.TrMean"], 40),
@@ -88,6 +88,12 @@ const FILES: [(&str, &[&str], usize); 62] = [
     ("more/blades-legacy.CenteredClipping", &["blades-legacy.CenteredClipping"], 28),
     ("more/fedlib.TrimmedMean", &["fedlib.TrimmedMean"], 44),
     ("more/fldetector.Krum", &["fldetector.Krum"], 24),
+    ("more/fedlib.GeoMed", &["fedlib.GeoMed"], 28),
+    ("more/epfl-rcl.Aksel", &["epfl-rcl.Aksel"], 80),
+    ("more/epfl-byzmom.Aksel", &["epfl-byzmom.Aksel"], 80),
+    ("more/epfl-rcl.IterCVA", &["epfl-rcl.IterCVA"], 40),
+    ("more/epfl-rcl.MVA", &["epfl-rcl.MVA"], 30),
+    ("more/epfl-rcl.MoM", &["epfl-rcl.Bucketing", "epfl-rcl.RFA"], 28),
 ];
 
 /// One recorded call.
@@ -132,8 +138,11 @@ impl Recorded {
         if names.last() == Some(&"epfl-rcl.RFA") && names[0] == "epfl-rcl.Bucketing" {
             self.params.remove("f");
         }
-        let said = ["variant", "buckets", "start", "numb_iter"];
+        let said = ["variant", "buckets", "start"];
         self.params.retain(|name, _| !said.contains(&name.as_str()));
+        if names[0] != "epfl-rcl.IterCVA" {
+            self.params.remove("numb_iter");
+        }
         let f = self.params.get("f").and_then(serde_json::Value::as_u64).unwrap_or(0) as usize;
         let estimates = match names[0] {
             // In few dimensions a row far out makes it take two thousand passes.

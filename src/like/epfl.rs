@@ -2,7 +2,8 @@
 //! `robust-collaborative-learning` (3425aa1) as `epfl-rcl`.
 //!
 //! Their Krum sums distances that are not squared, over `n - f - 1` neighbours. The second checks
-//! no number of byzantine rows where ours ask for n > 2f.
+//! no number of byzantine rows where ours ask for n > 2f. Its median of means is `epfl-rcl.Bucketing`
+//! before `epfl-rcl.RFA`.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
@@ -43,17 +44,35 @@ pub(super) static ENTRIES: &[Entry] = &[
     plain("epfl-rcl.TrimmedMean", "trimmed_mean"),
     plain("epfl-rcl.MEA", "smallest_maximum_eigenvalue"),
     Entry {
+        name: "epfl-rcl.MVA",
+        kind: Kind::Aggregator,
+        member: "smallest_maximum_eigenvalue",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Tolerance| Ok(given.with("objective = \"variance\"")))
+        },
+    },
+    aksel("epfl-byzmom.Aksel"),
+    aksel("epfl-rcl.Aksel"),
+    Entry {
         name: "epfl-rcl.CVA",
         kind: Kind::Aggregator,
         member: "nearest_to_own",
         parameters: || schema_for!(Cva),
         byzantine: None,
+        translate: |given| read(given, |given: Cva| Ok(given.translate(1))),
+    },
+    Entry {
+        name: "epfl-rcl.IterCVA",
+        kind: Kind::Aggregator,
+        member: "nearest_to_own",
+        parameters: || schema_for!(IterCva),
+        byzantine: None,
         translate: |given| {
-            read(given, |given: Cva| {
-                let centre = if given.honest_index.is_some() { "own" } else { "median" };
-                let own = given.honest_index.unwrap_or(0);
-                let parameters = format!("own = {own}\ncentre = \"{centre}\"");
-                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            read(given, |given: IterCva| {
+                let IterCva { f, honest_index, _pivot, numb_iter } = given;
+                Ok(Cva { f, honest_index, _pivot }.translate(numb_iter))
             })
         },
     },
@@ -104,6 +123,28 @@ const KRUM: &str = "neighbours = \"inclusive\"\ndistance = \"plain\"\ntolerance 
 
 /// Their convention for the mean around the median.
 const MEAMED: &str = "centre = \"lower\"";
+
+/// Their AKSEL.
+const fn aksel(name: &'static str) -> Entry {
+    Entry {
+        name,
+        kind: Kind::Aggregator,
+        member: "nearest_to_own",
+        parameters: || schema_for!(Aksel),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Aksel| {
+                let keep = match given.mode {
+                    Mode::Mid => "half",
+                    Mode::Honest => "honest",
+                };
+                let parameters =
+                    format!("centre = \"median\"\nmiddle = \"lower\"\nkeep = \"{keep}\"");
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    }
+}
 
 /// A rule that takes f and has no conventions to set.
 const fn plain(name: &'static str, member: &'static str) -> Entry {
@@ -168,6 +209,58 @@ struct Cva {
     /// The pivot in words, where it is no row: `median`.
     #[serde(rename = "pivot")]
     _pivot: Option<Pivot>,
+}
+
+impl Cva {
+    fn translate(self, passes: u32) -> Translation {
+        let centre = if self.honest_index.is_some() { "own" } else { "median" };
+        let own = self.honest_index.unwrap_or(0);
+        let parameters = format!("own = {own}\ncentre = \"{centre}\"\npasses = {passes}");
+        Translation { byzantine: self.f, ..Translation::to(parameters) }
+    }
+}
+
+/// Centred averaging around a pivot, repeated around what comes out.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct IterCva {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// The row that is the first pivot, counted from 0; absent: the median of all rows.
+    honest_index: Option<usize>,
+    /// The first pivot in words, where it is no row: `median`.
+    #[serde(rename = "pivot")]
+    _pivot: Option<Pivot>,
+    /// How often rows are averaged.
+    numb_iter: u32,
+}
+
+impl Default for IterCva {
+    fn default() -> Self {
+        IterCva { f: None, honest_index: None, _pivot: None, numb_iter: 2 }
+    }
+}
+
+/// The mean of the rows nearest to the median.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Aksel {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many rows are averaged.
+    mode: Mode,
+}
+
+/// How many rows are averaged.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+enum Mode {
+    /// Half of them, rounded up.
+    #[default]
+    #[serde(rename = "mid")]
+    Mid,
+    /// All but f.
+    #[serde(rename = "n-f")]
+    Honest,
 }
 
 /// A pivot in words.
