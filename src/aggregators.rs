@@ -32,6 +32,7 @@ mod sign_majority;
 mod smallest_maximum_eigenvalue;
 mod subsets;
 mod trimmed_mean;
+mod trimming;
 
 use std::fmt::Debug;
 use std::ops::Range;

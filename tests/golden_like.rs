@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 const TOLERANCE: f64 = 2e-5;
 
 /// The files, the names whose chain they record, and how many calls each holds.
-const FILES: [(&str, &[&str], usize); 68] = [
+const FILES: [(&str, &[&str], usize); 73] = [
     ("byzfl.Average", &["byzfl.Average"], 12),
     ("byzfl.Median", &["byzfl.Median"], 12),
     ("byzfl.TrMean", &["byzfl.TrMean"], 40),
@@ -88,6 +88,11 @@ const FILES: [(&str, &[&str], usize); 68] = [
     ("more/blades-legacy.CenteredClipping", &["blades-legacy.CenteredClipping"], 28),
     ("more/fedlib.TrimmedMean", &["fedlib.TrimmedMean"], 44),
     ("more/fldetector.Krum", &["fldetector.Krum"], 24),
+    ("more/crypto-ku.TrimmedMeanAbs", &["crypto-ku.TrimmedMeanAbs"], 26),
+    ("more/crypto-ku.TrimmedMeanCapped", &["crypto-ku.TrimmedMeanCapped"], 26),
+    ("more/crypto-ku.MedianKrum", &["crypto-ku.MedianKrum"], 26),
+    ("more/crypto-ku.Bulyan", &["crypto-ku.Bulyan"], 26),
+    ("more/crypto-ku.CenteredClipThenTrimmedMean", &["crypto-ku.CenteredClipThenTrimmedMean"], 26),
     ("more/fedlib.GeoMed", &["fedlib.GeoMed"], 28),
     ("more/epfl-rcl.Aksel", &["epfl-rcl.Aksel"], 80),
     ("more/epfl-byzmom.Aksel", &["epfl-byzmom.Aksel"], 80),
@@ -138,7 +143,7 @@ impl Recorded {
         if names.last() == Some(&"epfl-rcl.RFA") && names[0] == "epfl-rcl.Bucketing" {
             self.params.remove("f");
         }
-        let said = ["variant", "buckets", "start"];
+        let said = ["variant", "buckets", "start", "theta", "trim"];
         self.params.retain(|name, _| !said.contains(&name.as_str()));
         if names[0] != "epfl-rcl.IterCVA" {
             self.params.remove("numb_iter");

@@ -53,6 +53,74 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
     },
     Entry {
+        name: "crypto-ku.TrimmedMeanAbs",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with("order = \"magnitude\""))),
+    },
+    Entry {
+        name: "crypto-ku.TrimmedMeanCapped",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with("outside = \"cap\""))),
+    },
+    Entry {
+        name: "crypto-ku.TrimmedMeanHistory",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with("outside = \"previous\""))),
+    },
+    Entry {
+        name: "crypto-ku.MedianKrum",
+        kind: Kind::Aggregator,
+        member: "multi_krum",
+        parameters: || schema_for!(Krum),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Krum| {
+                let median = "combine = \"median\"\nmiddle = \"lower\"";
+                let parameters = format!("keep = {}\n{KRUM}\n{median}", given.m);
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    },
+    Entry {
+        name: "crypto-ku.Bulyan",
+        kind: Kind::Aggregator,
+        member: "bulyan",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Tolerance| {
+                Ok(given
+                    .with("selection = \"once\"\nsecond = \"trimmed\"\ntolerance = \"majority\""))
+            })
+        },
+    },
+    Entry {
+        name: "crypto-ku.CenteredClipThenTrimmedMean",
+        kind: Kind::Aggregator,
+        member: "centered_clipping",
+        parameters: || schema_for!(ClipThenTrim),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: ClipThenTrim| {
+                let parameters = format!(
+                    "tau = {}\niterations = {}\nstart = \"previous\"\nfinish = \"trimmed\"",
+                    number("tau", given.tau)?,
+                    given.n_iter,
+                );
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    },
+    Entry {
         name: "crypto-ku.CoordinateMedian",
         kind: Kind::Aggregator,
         member: "median",
@@ -79,7 +147,7 @@ pub(super) static ENTRIES: &[Entry] = &[
 /// Its conventions for Krum; it asks for n >= 2f + 2.
 const KRUM: &str = "neighbours = \"paper\"\ndistance = \"squared\"\ntolerance = \"majority\"";
 
-/// Its Krum and Multi-Krum.
+/// Its Krum and Multi-Krum, of averaged or median rows.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Krum {
@@ -92,6 +160,24 @@ struct Krum {
 impl Default for Krum {
     fn default() -> Self {
         Krum { f: None, m: 1 }
+    }
+}
+
+/// Its centered clipping before a trimmed mean.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct ClipThenTrim {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How far a row may pull.
+    tau: f64,
+    /// How many steps are made in a round.
+    n_iter: u32,
+}
+
+impl Default for ClipThenTrim {
+    fn default() -> Self {
+        ClipThenTrim { f: None, tau: 10.0, n_iter: 1 }
     }
 }
 
