@@ -4,6 +4,7 @@
 //! all who stayed once where nobody stays in every iteration.
 
 pub(super) mod clusters;
+pub(super) mod layers;
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
@@ -177,7 +178,7 @@ struct ClipThenTrim {
 
 impl Default for ClipThenTrim {
     fn default() -> Self {
-        ClipThenTrim { f: None, tau: 10.0, n_iter: 1 }
+        ClipThenTrim { f: None, tau: 1.0, n_iter: 1 }
     }
 }
 

@@ -8,7 +8,7 @@
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Tolerance, Translation, read};
+use super::{Entry, Kind, Tolerance, Translation, number, read};
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -39,6 +39,21 @@ pub(super) static ENTRIES: &[Entry] = &[
         byzantine: None,
         translate: |given| read(given, |given: MultiKrum| Ok(given.translate())),
     },
+    Entry {
+        name: "epfl-rcl.PseudoKrum",
+        kind: Kind::Aggregator,
+        member: "pseudo_krum",
+        parameters: || schema_for!(PseudoKrum),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: PseudoKrum| {
+                let candidates = given.candidates.map(|rows| format!("candidates = {rows:?}"));
+                let neighbours = given.neighbours.map(|lists| format!("neighbours = {lists:?}"));
+                let drawn: Vec<String> = candidates.into_iter().chain(neighbours).collect();
+                Ok(Translation { byzantine: given.f, ..Translation::to(drawn.join("\n")) })
+            })
+        },
+    },
     plain("epfl-rcl.Phocas", "phocas"),
     plain("epfl-rcl.CGE", "comparative_gradient_elimination"),
     plain("epfl-rcl.TrimmedMean", "trimmed_mean"),
@@ -51,6 +66,25 @@ pub(super) static ENTRIES: &[Entry] = &[
         byzantine: None,
         translate: |given| {
             read(given, |given: Tolerance| Ok(given.with("objective = \"variance\"")))
+        },
+    },
+    Entry {
+        name: "epfl-rcl.FilterL2",
+        kind: Kind::Aggregator,
+        member: "filter_l2",
+        parameters: || schema_for!(FilterL2),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: FilterL2| {
+                // It takes a deviation of zero for a small one.
+                let sigma = if given.sigma == 0.0 { 1e-5 } else { given.sigma };
+                let parameters = format!(
+                    "sigma = {}\nexpansion = {}\nmeasure = \"squared\"",
+                    number("sigma", sigma)?,
+                    number("expansion", given.expansion)?,
+                );
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
         },
     },
     aksel("epfl-byzmom.Aksel"),
@@ -195,6 +229,36 @@ impl MultiKrum {
     fn translate(self) -> Translation {
         let keep = self.k.map_or(String::new(), |keep| format!("keep = {keep}\n"));
         Translation { byzantine: self.f, ..Translation::to(keep + KRUM) }
+    }
+}
+
+/// Its approximation of Krum.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct PseudoKrum {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// The candidates that it drew; absent: drawn.
+    candidates: Option<Vec<usize>>,
+    /// For each candidate the rows that it drew; absent: drawn.
+    neighbours: Option<Vec<Vec<usize>>>,
+}
+
+/// Its filter.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct FilterL2 {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// The deviation of honest rows in any direction.
+    sigma: f64,
+    /// How many times its square the squared eigenvalue may be.
+    expansion: f64,
+}
+
+impl Default for FilterL2 {
+    fn default() -> Self {
+        FilterL2 { f: None, sigma: 0.0, expansion: 20.0 }
     }
 }
 
