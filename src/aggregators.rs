@@ -32,6 +32,7 @@ mod pseudo_krum;
 mod robust_learning_rate;
 mod scores;
 mod selection;
+mod sequential_clipping;
 mod sign_guard;
 mod sign_majority;
 mod smallest_maximum_eigenvalue;
@@ -65,6 +66,7 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &bulyan::ENTRY,
         &geometric_median::ENTRY,
         &centered_clipping::ENTRY,
+        &sequential_clipping::ENTRY,
         &minimum_diameter::ENTRY,
         &smallest_maximum_eigenvalue::ENTRY,
         &covariance_filter::ENTRY,

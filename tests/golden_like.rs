@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 const TOLERANCE: f64 = 2e-5;
 
 /// The files, the names whose chain they record, and how many calls each holds.
-const FILES: [(&str, &[&str], usize); 78] = [
+const FILES: [(&str, &[&str], usize); 79] = [
     ("byzfl.Average", &["byzfl.Average"], 12),
     ("byzfl.Median", &["byzfl.Median"], 12),
     ("byzfl.TrMean", &["byzfl.TrMean"], 40),
@@ -93,6 +93,7 @@ const FILES: [(&str, &[&str], usize); 78] = [
     ("more/crypto-ku.MedianKrum", &["crypto-ku.MedianKrum"], 26),
     ("more/crypto-ku.Bulyan", &["crypto-ku.Bulyan"], 26),
     ("more/crypto-ku.CenteredClipThenTrimmedMean", &["crypto-ku.CenteredClipThenTrimmedMean"], 26),
+    ("more/crypto-ku.SequentialClipping", &["crypto-ku.SequentialClipping"], 14),
     ("more/crypto-ku.GAS", &["crypto-ku.GAS"], 40),
     ("more/crypto-ku.LASA", &["crypto-ku.LASA"], 28),
     ("more/crypto-ku.FedSECA", &["crypto-ku.FedSECA"], 28),
@@ -148,7 +149,7 @@ impl Recorded {
         if names.last() == Some(&"epfl-rcl.RFA") && names[0] == "epfl-rcl.Bucketing" {
             self.params.remove("f");
         }
-        let said = ["variant", "buckets", "start", "theta", "trim"];
+        let said = ["variant", "buckets", "start", "theta", "trim", "round"];
         self.params.retain(|name, _| !said.contains(&name.as_str()));
         if names[0] != "epfl-rcl.IterCVA" {
             self.params.remove("numb_iter");

@@ -71,8 +71,9 @@ struct Bulyan {
     /// Which of two rows with equal scores is picked, if one after the other: the one `nearer` to
     /// all that are left (default), or the lower `sender`'s.
     ties: Ties,
-    /// What is averaged of the θ picked values of a coordinate: the θ - 2f `nearest` to their median
-    /// (default), or what is left when f, or as many as leave something, are `trimmed` at each end.
+    /// What is averaged of the θ picked values of a coordinate: the θ - 2f `nearest` to their
+    /// median (default), or what is left when f, or as many as leave something, are `trimmed` at
+    /// each end.
     second: Second,
     /// For which n it runs: `paper` n >= 4f + 3 (default), `majority` n > 2f.
     tolerance: Fewest,

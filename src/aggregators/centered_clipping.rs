@@ -9,8 +9,8 @@
 //! clips its neighbours around its own model.
 //!
 //! With `finish = "trimmed"` the aggregate is not the point that the steps lead to: around it the
-//! rows are clipped once more, and of what they are then the trimmed mean is taken, f values at each
-//! end of every coordinate. The next round starts at the point, which is remembered.
+//! rows are clipped once more, and of what they are then the trimmed mean is taken, f values at
+//! each end of every coordinate. The next round starts at the point, which is remembered.
 //!
 //! Fails where `tau` does not fit: far below the distances between honest rows it follows them too
 //! slowly to learn, far above them it is the mean. It is a distance, so it depends on the model
@@ -143,12 +143,12 @@ impl Aggregator for CenteredClipping {
         let mut centre = self.start(rows, context)?;
         let mut distances = squared_distances_to(rows, as_slice(&centre));
         for _ in 1..self.iterations {
-            let (weights, own) = self.weights(&distances);
+            let (weights, own) = pulls(self.tau, &distances);
             (centre, distances) =
                 weighted_sum_and_distances(rows, &weights, Some((as_slice(&centre), own)));
         }
         // Nobody asks how far the rows are from the last centre.
-        let (weights, own) = self.weights(&distances);
+        let (weights, own) = pulls(self.tau, &distances);
         let vector = weighted_sum_from(rows, &weights, as_slice(&centre), own);
         if self.finish == Finish::Trimmed {
             return self.trimmed(rows, vector, context);
@@ -209,20 +209,21 @@ impl CenteredClipping {
         let vector = TrimmedMean::default().aggregate(clipped.view(), context)?.vector;
         Ok(Aggregate { vector, weights: None })
     }
+}
 
-    /// What each row weighs in the next centre, and what the present centre does; together 1.
-    fn weights(&self, squared_distances: &[f64]) -> (Vec<f64>, f64) {
-        let rows = squared_distances.len() as f64;
-        let weight = |&squared: &f64| {
-            // A row that is not finite is infinitely far, and so does not pull.
-            let distance = if squared.is_nan() { f64::INFINITY } else { squared.sqrt() };
-            if distance > self.tau { self.tau / distance / rows } else { 1.0 / rows }
-        };
-        let weights: Vec<f64> = squared_distances.iter().map(weight).collect();
-        // Counted from the clipped rows alone, so that nothing is left where none is clipped.
-        let missing = weights.iter().map(|weight| 1.0 - weight * rows).sum::<f64>() / rows;
-        (weights, missing.max(0.0))
-    }
+/// What each row weighs in the next centre if it may pull as far as `tau`, and what the present
+/// centre does; together 1.
+pub(super) fn pulls(tau: f64, squared_distances: &[f64]) -> (Vec<f64>, f64) {
+    let rows = squared_distances.len() as f64;
+    let weight = |&squared: &f64| {
+        // A row that is not finite is infinitely far, and so does not pull.
+        let distance = if squared.is_nan() { f64::INFINITY } else { squared.sqrt() };
+        if distance > tau { tau / distance / rows } else { 1.0 / rows }
+    };
+    let weights: Vec<f64> = squared_distances.iter().map(weight).collect();
+    // Counted from the clipped rows alone, so that nothing is left where none is clipped.
+    let missing = weights.iter().map(|weight| 1.0 - weight * rows).sum::<f64>() / rows;
+    (weights, missing.max(0.0))
 }
 
 #[cfg(test)]

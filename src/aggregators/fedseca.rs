@@ -1,8 +1,8 @@
 //! `FedSECA`: the sign of every coordinate is elected, and who agrees with it is averaged.
 //!
 //! A row's vote counts as much as its concordance, `ρ_i = max(0, 1/n · Σ_j sign⟨sign x_i, sign
-//! x_j⟩)`: how many rows it agrees with in more coordinates than not, less how many it does not. The
-//! elected sign of a coordinate is that of `Σ ρ_i sign x_i`. Rows are scaled down to the lower
+//! x_j⟩)`: how many rows it agrees with in more coordinates than not, less how many it does not.
+//! The elected sign of a coordinate is that of `Σ ρ_i sign x_i`. Rows are scaled down to the lower
 //! median norm, their magnitudes cut at the lower median magnitude of the coordinate, and of each
 //! row only coordinates above its quantile `sparsity` of magnitudes are left. What is left and has
 //! the elected sign is averaged in each coordinate; nothing is 0, and where the vote is even what

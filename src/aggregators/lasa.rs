@@ -57,8 +57,8 @@ struct Lasa {
     /// How many coordinates each layer has, in order, together as many as an update. Empty
     /// (default): one layer.
     layers: Vec<usize>,
-    /// The share of coordinates of largest magnitude that is looked at, above 0 and up to 1, rounded
-    /// down (default 0.7).
+    /// The share of coordinates of largest magnitude that is looked at, above 0 and up to 1,
+    /// rounded down (default 0.7).
     keep: f64,
     /// How far a norm may be from the median, in standard deviations, above 0 (default 1).
     magnitude: f64,
@@ -114,8 +114,8 @@ impl Lasa {
         Ok(layers.iter().map(range).collect())
     }
 
-    /// Which rows are averaged in a layer, by what is looked at of each there and by how much it was
-    /// scaled; all if nobody passes. Rows of factor 0 never are.
+    /// Which rows are averaged in a layer, by what is looked at of each there and by how much it
+    /// was scaled; all if nobody passes. Rows of factor 0 never are.
     fn passing(&self, looks: &[Look], factors: &[f64]) -> Vec<bool> {
         let counted: Vec<bool> = factors.iter().map(|&factor| factor > 0.0).collect();
         let norm = |(look, factor): (&Look, &f64)| look.squared.sqrt() * factor;

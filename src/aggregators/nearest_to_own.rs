@@ -5,10 +5,10 @@
 //!
 //! In the paper every node averages around its own vector: it hears n - f vectors in a round, its
 //! own among them, and averages the n - 2f nearest, which is this rule on the rows that came.
-//! `ByzFL` has the rule for all n rows at a server and counts the trusted row from 0. With
-//! `centre = "median"` the rows are compared with the coordinate-wise median in place of a row: then
-//! `keep = "half"` makes it AKSEL, which averages the `⌊(n + 1)/2⌋` nearest to the median whatever f
-//! is. With `passes` the rows are compared anew with what came out.
+//! `ByzFL` has the rule for all n rows at a server and counts the trusted row from 0. With `centre
+//! = "median"` the rows are compared with the coordinate-wise median in place of a row: then `keep
+//! = "half"` makes it AKSEL, which averages the `⌊(n + 1)/2⌋` nearest to the median whatever f is.
+//! With `passes` the rows are compared anew with what came out.
 //!
 //! Fails at a server, where no row is to be trusted: if `own` lies, the aggregate is where it
 //! says. At a node it fails where honest vectors differ more than the liars stray, and liars near

@@ -1,9 +1,9 @@
 //! Pseudo-Krum: of a few rows drawn at random, the one nearest to others that are drawn, too.
 //!
-//! `f + 1` rows are drawn as candidates, so that one of them is honest, and for each of them `n - f`
-//! rows, maybe itself among them. A candidate's score is the sum of its squared distances to those,
-//! and the candidate of the least score is the aggregate; of equal ones the first that was drawn.
-//! It takes `f + 1` times `n - f` distances where Krum takes all pairs.
+//! `f + 1` rows are drawn as candidates, so that one of them is honest, and for each of them `n -
+//! f` rows, maybe itself among them. A candidate's score is the sum of its squared distances to
+//! those, and the candidate of the least score is the aggregate; of equal ones the first that was
+//! drawn. It takes `f + 1` times `n - f` distances where Krum takes all pairs.
 //!
 //! Fails often: a score sums over liars, whom Krum leaves out, so that liars far out and close to
 //! each other make honest candidates look worse than one of them that happens to be compared with
@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        // 1 is compared with 0, 3 and 9: 1 + 4 + 64. 9 is compared with itself, 10 and 3: 0 + 1 + 36.
+        // 1 is compared with 0, 3 and 9: 1 + 4 + 64. 9 is compared with itself, 10 and 3: 0 + 1 +
+        // 36.
         let rows = array![[0.0], [1.0], [3.0], [9.0], [10.0]];
         let rule = with(vec![1, 3], vec![vec![0, 2, 3], vec![3, 4, 2]]);
         let result = aggregate_with(&rule, &rows, 1, None).unwrap();

@@ -173,8 +173,8 @@ mod tests {
     #[test]
     fn all_directions_together() {
         // The first four have a scatter of 9 along the first axis and none along the second. With
-        // (0, 2) in place of one of them it is 6.19 and 3, and 0.75 across: 9.19 in all, and 6.36 in
-        // the direction in which it is most.
+        // (0, 2) in place of one of them it is 6.19 and 3, and 0.75 across: 9.19 in all, and 6.36
+        // in the direction in which it is most.
         let rows =
             array![[-1.5, 0.0], [-1.5, 0.0], [1.5, 0.0], [1.5, 0.0], [0.0, 2.0], [0.0, -2.0]];
         let of = |objective| {

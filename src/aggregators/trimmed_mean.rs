@@ -6,10 +6,10 @@
 //! `SciPy`. Some code lowers f silently where 2f >= n; `excess = "lower"` does.
 //!
 //! What takes the place of the dropped values is a choice, too: nothing; the nearest value that is
-//! kept (`outside = "cap"`, the winsorized mean), which bounds a liar and does not silence it; or the
-//! aggregate of the round before (`previous`), which slows the model down where rows disagree. With
-//! `order = "magnitude"` the t values nearest to zero and the t farthest from it are dropped: f
-//! liars on one side of the honest values may then all be kept.
+//! kept (`outside = "cap"`, the winsorized mean), which bounds a liar and does not silence it; or
+//! the aggregate of the round before (`previous`), which slows the model down where rows disagree.
+//! With `order = "magnitude"` the t values nearest to zero and the t farthest from it are dropped:
+//! f liars on one side of the honest values may then all be kept.
 //!
 //! With t >= f the error is bounded by `‖F(x) - m‖² <= κ σ²`, with m the mean and σ² the variance
 //! of the honest rows, and `κ = t / (n - f - t)`. For t = f this is `f / (n - 2f)`, and no rule

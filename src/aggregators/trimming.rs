@@ -2,8 +2,8 @@
 
 use crate::kernels::columns::{LANES, Lanes};
 
-/// In every lane the mean of rows that ascend, of which the first and the last count `dropped` times
-/// more.
+/// In every lane the mean of rows that ascend, of which the first and the last count `dropped`
+/// times more.
 pub(super) fn winsorized_mean(rows: &[Lanes], dropped: usize) -> Lanes {
     let mut means = [0.0; LANES];
     let (Some(low), Some(high)) = (rows.first(), rows.last()) else { return means };

@@ -122,6 +122,21 @@ pub(super) static ENTRIES: &[Entry] = &[
         },
     },
     Entry {
+        name: "crypto-ku.SequentialClipping",
+        kind: Kind::Aggregator,
+        member: "sequential_clipping",
+        parameters: || schema_for!(Sequential),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: Sequential| {
+                let rows = given.permutation;
+                let order = rows.map_or(String::new(), |rows| format!("\norder = {rows:?}"));
+                let tau = number("tau", given.tau)?;
+                Ok(Translation::to(format!("tau = {tau}\nsize = {}{order}", given.bucket_len)))
+            })
+        },
+    },
+    Entry {
         name: "crypto-ku.CoordinateMedian",
         kind: Kind::Aggregator,
         member: "median",
@@ -179,6 +194,25 @@ struct ClipThenTrim {
 impl Default for ClipThenTrim {
     fn default() -> Self {
         ClipThenTrim { f: None, tau: 1.0, n_iter: 1 }
+    }
+}
+
+/// Its sequential clipping. Its first round was compared, where its buckets have 3 rows whatever
+/// their length is set to; what it does in later ones is drawn.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Sequential {
+    /// How far a row may pull.
+    tau: f64,
+    /// How many rows a bucket has.
+    bucket_len: usize,
+    /// The order of the rows that it drew in the first round; absent: drawn.
+    permutation: Option<Vec<usize>>,
+}
+
+impl Default for Sequential {
+    fn default() -> Self {
+        Sequential { tau: 1.0, bucket_len: 3, permutation: None }
     }
 }
 

@@ -2,8 +2,8 @@
 //! `robust-collaborative-learning` (3425aa1) as `epfl-rcl`.
 //!
 //! Their Krum sums distances that are not squared, over `n - f - 1` neighbours. The second checks
-//! no number of byzantine rows where ours ask for n > 2f. Its median of means is `epfl-rcl.Bucketing`
-//! before `epfl-rcl.RFA`.
+//! no number of byzantine rows where ours ask for n > 2f. Its median of means is
+//! `epfl-rcl.Bucketing` before `epfl-rcl.RFA`.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
