@@ -7,13 +7,17 @@ mod comparative_gradient_elimination;
 mod covariance_filter;
 mod cover;
 mod divide_and_conquer;
+mod fedseca;
+mod filter_l2;
 mod fl_detector;
 mod flame;
 mod fltrust;
 mod foolsgold;
+mod gas;
 mod geometric_median;
 mod iterated;
 mod krum;
+mod lasa;
 mod mean;
 mod mean_around_median;
 mod median;
@@ -24,14 +28,17 @@ mod nearest_values;
 mod norm_bound;
 mod phocas;
 mod power_step;
+mod pseudo_krum;
 mod robust_learning_rate;
 mod scores;
 mod selection;
+mod sequential_clipping;
 mod sign_guard;
 mod sign_majority;
 mod smallest_maximum_eigenvalue;
 mod subsets;
 mod trimmed_mean;
+mod trimming;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -56,19 +63,25 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &phocas::ENTRY,
         &krum::ENTRY,
         &multi_krum::ENTRY,
+        &pseudo_krum::ENTRY,
         &bulyan::ENTRY,
         &geometric_median::ENTRY,
         &centered_clipping::ENTRY,
+        &sequential_clipping::ENTRY,
         &minimum_diameter::ENTRY,
         &smallest_maximum_eigenvalue::ENTRY,
         &covariance_filter::ENTRY,
+        &filter_l2::ENTRY,
         &comparative_gradient_elimination::ENTRY,
         &nearest_to_own::ENTRY,
         &divide_and_conquer::ENTRY,
+        &gas::ENTRY,
         &sign_guard::ENTRY,
         &clipped_clustering::ENTRY,
         &norm_bound::ENTRY,
         &sign_majority::ENTRY,
+        &lasa::ENTRY,
+        &fedseca::ENTRY,
         &robust_learning_rate::ENTRY,
         &fltrust::ENTRY,
         &foolsgold::ENTRY,

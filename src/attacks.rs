@@ -262,7 +262,7 @@ impl View<'_> {
     }
 
     /// The same view with other honest updates in it.
-    fn seeing<'a>(&'a self, honest: Option<ArrayView2<'a, f32>>) -> View<'a> {
+    fn seeing<'a>(&'a self, honest: Option<&'a Heard<'a>>) -> View<'a> {
         View {
             round: self.round,
             global: self.global.reborrow(),

@@ -36,7 +36,7 @@ use crate::preaggregators::{self, Chain, Link, PreAggregator};
 pub use samples::Samples;
 
 /// The tables of all libraries.
-static LIBRARIES: [&[Entry]; 14] = [
+static LIBRARIES: [&[Entry]; 15] = [
     byzfl::ENTRIES,
     centres::ENTRIES,
     flower::ENTRIES,
@@ -47,6 +47,7 @@ static LIBRARIES: [&[Entry]; 14] = [
     epfl::ENTRIES,
     crypto_ku::ENTRIES,
     crypto_ku::clusters::ENTRIES,
+    crypto_ku::layers::ENTRIES,
     blades_legacy::ENTRIES,
     authors::ENTRIES,
     signguard::ENTRIES,

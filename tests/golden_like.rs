@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 const TOLERANCE: f64 = 2e-5;
 
 /// The files, the names whose chain they record, and how many calls each holds.
-const FILES: [(&str, &[&str], usize); 62] = [
+const FILES: [(&str, &[&str], usize); 79] = [
     ("byzfl.Average", &["byzfl.Average"], 12),
     ("byzfl.Median", &["byzfl.Median"], 12),
     ("byzfl.TrMean", &["byzfl.TrMean"], 40),
@@ -88,6 +88,23 @@ const FILES: [(&str, &[&str], usize); 62] = [
     ("more/blades-legacy.CenteredClipping", &["blades-legacy.CenteredClipping"], 28),
     ("more/fedlib.TrimmedMean", &["fedlib.TrimmedMean"], 44),
     ("more/fldetector.Krum", &["fldetector.Krum"], 24),
+    ("more/crypto-ku.TrimmedMeanAbs", &["crypto-ku.TrimmedMeanAbs"], 26),
+    ("more/crypto-ku.TrimmedMeanCapped", &["crypto-ku.TrimmedMeanCapped"], 26),
+    ("more/crypto-ku.MedianKrum", &["crypto-ku.MedianKrum"], 26),
+    ("more/crypto-ku.Bulyan", &["crypto-ku.Bulyan"], 26),
+    ("more/crypto-ku.CenteredClipThenTrimmedMean", &["crypto-ku.CenteredClipThenTrimmedMean"], 26),
+    ("more/crypto-ku.SequentialClipping", &["crypto-ku.SequentialClipping"], 14),
+    ("more/crypto-ku.GAS", &["crypto-ku.GAS"], 40),
+    ("more/crypto-ku.LASA", &["crypto-ku.LASA"], 28),
+    ("more/crypto-ku.FedSECA", &["crypto-ku.FedSECA"], 28),
+    ("more/epfl-rcl.PseudoKrum", &["epfl-rcl.PseudoKrum"], 32),
+    ("more/epfl-rcl.FilterL2", &["epfl-rcl.FilterL2"], 20),
+    ("more/fedlib.GeoMed", &["fedlib.GeoMed"], 28),
+    ("more/epfl-rcl.Aksel", &["epfl-rcl.Aksel"], 80),
+    ("more/epfl-byzmom.Aksel", &["epfl-byzmom.Aksel"], 80),
+    ("more/epfl-rcl.IterCVA", &["epfl-rcl.IterCVA"], 40),
+    ("more/epfl-rcl.MVA", &["epfl-rcl.MVA"], 30),
+    ("more/epfl-rcl.MoM", &["epfl-rcl.Bucketing", "epfl-rcl.RFA"], 28),
 ];
 
 /// One recorded call.
@@ -132,8 +149,11 @@ impl Recorded {
         if names.last() == Some(&"epfl-rcl.RFA") && names[0] == "epfl-rcl.Bucketing" {
             self.params.remove("f");
         }
-        let said = ["variant", "buckets", "start", "numb_iter"];
+        let said = ["variant", "buckets", "start", "theta", "trim", "round"];
         self.params.retain(|name, _| !said.contains(&name.as_str()));
+        if names[0] != "epfl-rcl.IterCVA" {
+            self.params.remove("numb_iter");
+        }
         let f = self.params.get("f").and_then(serde_json::Value::as_u64).unwrap_or(0) as usize;
         let estimates = match names[0] {
             // In few dimensions a row far out makes it take two thousand passes.
@@ -167,7 +187,8 @@ impl From<serde_json::Value> for Output {
             serde_json::Value::Array(row) => row.clone(),
             number => vec![number.clone()],
         });
-        Output(nested.map(|number| number.as_f64().unwrap()).collect())
+        // What is not finite is a word.
+        Output(nested.map(|number| number.as_f64().unwrap_or(f64::NAN)).collect())
     }
 }
 
@@ -245,7 +266,12 @@ fn replay(prepare: impl Fn(&mut BTreeMap<String, serde_json::Value>) -> Option<u
                 && (file == "more/fedlib.DnC"
                     // A geometric median of them is a zero that only doubles cancel to.
                     || call.params.get("gar_second").is_some_and(|rule| rule == "rfa"));
-            if call.tie_dependent || opposite {
+            // Its clipping divides zero by zero where a row has no length, and its Bulyan in chunks
+            // averages deviations where it means values.
+            let defect = call.output.0.iter().any(|value| value.is_nan())
+                || call.params.get("base").is_some_and(|base| base == "bulyan");
+            assert!(!defect || file.contains("LASA") || file.contains("GAS"), "{file}");
+            if call.tie_dependent || opposite || defect {
                 continue;
             }
             let what = format!("{file} {:?} {}", call.params, call.input);

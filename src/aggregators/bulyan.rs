@@ -11,7 +11,8 @@
 //! rule keep f as declared in every pick and count at least one neighbour. With f <= 2 the last
 //! picks count just one, and then the two rows nearest to each other tie: libraries take the lower
 //! sender's, so that their result depends on the order of rows; this rule takes the one nearer to
-//! all (`ties`).
+//! all (`ties`). Some code trims the picked values in place of averaging those nearest to their
+//! median (`second = "trimmed"`), and runs with fewer rows (`tolerance = "majority"`).
 //!
 //! Fails, like Krum, against liars inside the honest spread, of whom it may pick all; what they
 //! then do in one coordinate stays between honest values. It throws more away than any other rule:
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use super::iterated::{Ties, picks};
 use super::median::{Middle, middle_of};
-use super::nearest_values::mean_of_nearest;
+use super::nearest_values::{mean_of_nearest, mean_of_rows};
 use super::scores::{Distance, Neighbours, Scoring, Tolerance, best};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
@@ -70,6 +71,34 @@ struct Bulyan {
     /// Which of two rows with equal scores is picked, if one after the other: the one `nearer` to
     /// all that are left (default), or the lower `sender`'s.
     ties: Ties,
+    /// What is averaged of the θ picked values of a coordinate: the θ - 2f `nearest` to their
+    /// median (default), or what is left when f, or as many as leave something, are `trimmed` at
+    /// each end.
+    second: Second,
+    /// For which n it runs: `paper` n >= 4f + 3 (default), `majority` n > 2f.
+    tolerance: Fewest,
+}
+
+/// For which n it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Fewest {
+    /// `n >= 4f + 3`.
+    #[default]
+    Paper,
+    /// `n > 2f`.
+    Majority,
+}
+
+/// What is averaged of the picked values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Second {
+    /// Those nearest to their median.
+    #[default]
+    Nearest,
+    /// Those that are not at the ends.
+    Trimmed,
 }
 
 /// How rows are picked.
@@ -104,6 +133,9 @@ impl Aggregator for Bulyan {
         if rows == 0 {
             return Err(AggregateError::Empty { rule: ENTRY.name });
         }
+        if self.tolerance == Fewest::Majority {
+            return AggregateError::unless_majority(ENTRY.name, rows, byzantine);
+        }
         let least = byzantine.saturating_mul(4).saturating_add(3);
         if rows < least {
             let bound = format!("n >= 4f + 3 = {least}");
@@ -121,11 +153,22 @@ impl Aggregator for Bulyan {
         self.admits(updates.nrows(), byzantine)?;
         let picked = self.picked(updates, byzantine);
         let count = picked.len();
+        if count == 0 {
+            let rows = updates.nrows();
+            let message = format!("nothing is picked of n = {rows} updates with f = {byzantine}");
+            return Err(AggregateError::Unfit { rule: ENTRY.name, message });
+        }
         // With n >= 4f + 3 at least 2f + 1 are picked, also where picking ends early.
-        let keep = (count - 2 * byzantine).max(1);
-        let vector = summarise_ranks_of(updates, &picked, 0..count, |rows| {
-            mean_of_nearest(rows, middle_of(rows, self.middle), keep)
-        });
+        let keep = count.saturating_sub(2 * byzantine).max(1);
+        let trim = byzantine.min((count - 1) / 2);
+        let vector = match self.second {
+            Second::Nearest => summarise_ranks_of(updates, &picked, 0..count, |rows| {
+                mean_of_nearest(rows, middle_of(rows, self.middle), keep)
+            }),
+            Second::Trimmed => {
+                summarise_ranks_of(updates, &picked, trim..count - trim, mean_of_rows)
+            }
+        };
         Ok(Aggregate { vector, weights: None })
     }
 }
@@ -158,6 +201,20 @@ mod tests {
             assert_eq!(rule.picked(rows.view(), 1), vec![4, 3, 2, fourth, 1]);
             assert_eq!(aggregate_with(&rule, &rows, 1, None).unwrap().vector, array![4.0]);
         }
+    }
+
+    #[test]
+    fn the_picked_may_be_trimmed() {
+        // 2, 3, 4, 5 and 1 are picked at once, and 2, 3 and 4 are left; of five rows with two liars
+        // one is picked.
+        let rows = array![[60.0], [1.0], [2.0], [3.0], [4.0], [5.0], [-80.0]];
+        let (selection, second) = (Selection::Once, Second::Trimmed);
+        let rule = Bulyan { selection, second, ..Bulyan::default() };
+        assert_eq!(aggregate_with(&rule, &rows, 1, None).unwrap().vector, array![3.0]);
+        let rule = Bulyan { tolerance: Fewest::Majority, ..rule };
+        let rows = array![[1.0], [2.0], [2.5], [60.0], [-80.0]];
+        assert_eq!(aggregate_with(&rule, &rows, 2, None).unwrap().vector, array![2.0]);
+        assert!(rule.admits(4, 2).is_err());
     }
 
     #[test]

@@ -8,6 +8,10 @@
 //! starts anew each round; `first` starts at the row of the lowest sender, as a node does that
 //! clips its neighbours around its own model.
 //!
+//! With `finish = "trimmed"` the aggregate is not the point that the steps lead to: around it the
+//! rows are clipped once more, and of what they are then the trimmed mean is taken, f values at
+//! each end of every coordinate. The next round starts at the point, which is remembered.
+//!
 //! Fails where `tau` does not fit: far below the distances between honest rows it follows them too
 //! slowly to learn, far above them it is the mean. It is a distance, so it depends on the model
 //! and shrinks as training goes on; nothing here adapts it. Liars who push in one direction round
@@ -23,11 +27,15 @@ use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::trimmed_mean::TrimmedMean;
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
 use crate::kernels::centres::{squared_distances_to, weighted_sum_and_distances};
 use crate::kernels::means::weighted_sum_from;
 use crate::vector::as_slice;
+
+/// Under which name the point where steps ended is remembered.
+const POINT: &str = "centered_clipping.point";
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -71,6 +79,20 @@ struct CenteredClipping {
     /// Where the steps start: at the `previous` aggregate (default; zero if there is none), at
     /// `zero`, or at the `first` row.
     start: Start,
+    /// What is returned: the point where the steps end (`step`, default), or the `trimmed` mean of
+    /// the rows as they are clipped around it, without f values at each end.
+    finish: Finish,
+}
+
+/// What is returned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Finish {
+    /// Where the steps end.
+    #[default]
+    Step,
+    /// The trimmed mean of the clipped rows.
+    Trimmed,
 }
 
 /// Where the steps start.
@@ -88,7 +110,12 @@ enum Start {
 
 impl Default for CenteredClipping {
     fn default() -> Self {
-        CenteredClipping { tau: 10.0, iterations: 1, start: Start::default() }
+        CenteredClipping {
+            tau: 10.0,
+            iterations: 1,
+            start: Start::default(),
+            finish: Finish::default(),
+        }
     }
 }
 
@@ -99,6 +126,7 @@ impl Aggregator for CenteredClipping {
 
     fn remembers(&self) -> Remembers {
         match self.start {
+            Start::Previous if self.finish == Finish::Trimmed => Remembers::History,
             Start::Previous => Remembers::PreviousAggregate,
             Start::Zero | Start::First => Remembers::Nothing,
         }
@@ -115,13 +143,16 @@ impl Aggregator for CenteredClipping {
         let mut centre = self.start(rows, context)?;
         let mut distances = squared_distances_to(rows, as_slice(&centre));
         for _ in 1..self.iterations {
-            let (weights, own) = self.weights(&distances);
+            let (weights, own) = pulls(self.tau, &distances);
             (centre, distances) =
                 weighted_sum_and_distances(rows, &weights, Some((as_slice(&centre), own)));
         }
         // Nobody asks how far the rows are from the last centre.
-        let (weights, own) = self.weights(&distances);
+        let (weights, own) = pulls(self.tau, &distances);
         let vector = weighted_sum_from(rows, &weights, as_slice(&centre), own);
+        if self.finish == Finish::Trimmed {
+            return self.trimmed(rows, vector, context);
+        }
         Ok(Aggregate { vector, weights: None })
     }
 }
@@ -134,6 +165,10 @@ impl CenteredClipping {
         context: &Context<'_>,
     ) -> Result<Array1<f32>, AggregateError> {
         let start = match (self.start, context.previous) {
+            (Start::Previous, _) if self.finish == Finish::Trimmed => {
+                let remembered = context.memory.get(POINT).map(<[f32]>::to_vec);
+                remembered.map_or_else(|| Array1::zeros(rows.ncols()), Array1::from)
+            }
             (Start::Previous, Some(previous)) => previous.to_owned(),
             (Start::First, _) => rows.row(0).to_owned(),
             _ => Array1::zeros(rows.ncols()),
@@ -147,19 +182,48 @@ impl CenteredClipping {
         Ok(start.mapv_into(|value| if value.is_finite() { value } else { 0.0 }))
     }
 
-    /// What each row weighs in the next centre, and what the present centre does; together 1.
-    fn weights(&self, squared_distances: &[f64]) -> (Vec<f64>, f64) {
-        let rows = squared_distances.len() as f64;
-        let weight = |&squared: &f64| {
-            // A row that is not finite is infinitely far, and so does not pull.
+    /// The trimmed mean of the rows as they are clipped around this point, which is remembered if
+    /// the next round starts there.
+    fn trimmed(
+        &self,
+        rows: ArrayView2<'_, f32>,
+        point: Array1<f32>,
+        context: &mut Context<'_>,
+    ) -> Result<Aggregate, AggregateError> {
+        let mut clipped = rows.to_owned();
+        let distances = squared_distances_to(rows, as_slice(&point));
+        for (mut row, &squared) in clipped.rows_mut().into_iter().zip(&distances) {
+            // A row that is not finite is infinitely far, and so is clipped to the point itself.
             let distance = if squared.is_nan() { f64::INFINITY } else { squared.sqrt() };
-            if distance > self.tau { self.tau / distance / rows } else { 1.0 / rows }
-        };
-        let weights: Vec<f64> = squared_distances.iter().map(weight).collect();
-        // Counted from the clipped rows alone, so that nothing is left where none is clipped.
-        let missing = weights.iter().map(|weight| 1.0 - weight * rows).sum::<f64>() / rows;
-        (weights, missing.max(0.0))
+            if distance > self.tau {
+                let share = self.tau / distance;
+                for (value, &centre) in row.iter_mut().zip(&point) {
+                    let by = (f64::from(*value) - f64::from(centre)) * share;
+                    *value = if by.is_finite() { (f64::from(centre) + by) as f32 } else { centre };
+                }
+            }
+        }
+        if self.start == Start::Previous {
+            context.memory.set(POINT, point.to_vec());
+        }
+        let vector = TrimmedMean::default().aggregate(clipped.view(), context)?.vector;
+        Ok(Aggregate { vector, weights: None })
     }
+}
+
+/// What each row weighs in the next centre if it may pull as far as `tau`, and what the present
+/// centre does; together 1.
+pub(super) fn pulls(tau: f64, squared_distances: &[f64]) -> (Vec<f64>, f64) {
+    let rows = squared_distances.len() as f64;
+    let weight = |&squared: &f64| {
+        // A row that is not finite is infinitely far, and so does not pull.
+        let distance = if squared.is_nan() { f64::INFINITY } else { squared.sqrt() };
+        if distance > tau { tau / distance / rows } else { 1.0 / rows }
+    };
+    let weights: Vec<f64> = squared_distances.iter().map(weight).collect();
+    // Counted from the clipped rows alone, so that nothing is left where none is clipped.
+    let missing = weights.iter().map(|weight| 1.0 - weight * rows).sum::<f64>() / rows;
+    (weights, missing.max(0.0))
 }
 
 #[cfg(test)]
@@ -209,6 +273,34 @@ mod tests {
         // From 10 both rows pull by one, to 9, and then to 8.
         let twice = CenteredClipping { iterations: 2, ..start(Start::Previous) };
         assert_eq!(clip(&twice, &rows, &array![10.0]), array![8.0]);
+    }
+
+    #[test]
+    fn what_is_clipped_may_be_trimmed() {
+        // From zero to (1 + 1 + 0.5 - 1) / 4 = 0.375; around it the rows are 1.375, 1.375, 0.5 and
+        // -0.625, and then, around 0.375 + (1 + 1 + 0.125 - 1) / 4 = 0.65625, the last is higher.
+        let rows = array![[9.0], [4.0], [0.5], [-7.0]];
+        let rule =
+            CenteredClipping { tau: 1.0, finish: Finish::Trimmed, ..CenteredClipping::default() };
+        let senders: Vec<NodeId> = (0..4).map(NodeId).collect();
+        let mut memory = Memory::default();
+        for expected in [(1.375 + 0.5) / 2.0, (1.65625 + 0.5) / 2.0] {
+            let mut context = Context {
+                round: Round(1),
+                rounds_total: 2,
+                byzantine: 1,
+                senders: &senders,
+                samples: None,
+                previous: None,
+                trusted: None,
+                head: None,
+                memory: &mut memory,
+                rng: &mut run_stream(1, Purpose::Aggregation),
+            };
+            assert_eq!(rule.aggregate(rows.view(), &mut context).unwrap().vector, array![expected]);
+        }
+        assert_eq!(rule.remembers(), Remembers::History);
+        assert_eq!(memory.get(POINT), Some(&[0.65625][..]));
     }
 
     #[test]

@@ -77,7 +77,7 @@ struct CovarianceFilter {
 /// Among which rows the largest τ is taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Largest {
+pub(super) enum Largest {
     /// Those of weight above 0.
     #[default]
     Counted,
@@ -86,9 +86,9 @@ enum Largest {
 }
 
 /// What one pass found: the leading eigenvalue, and how far each row is along its direction.
-struct Spread {
-    value: f64,
-    squared: Vec<f64>,
+pub(super) struct Spread {
+    pub(super) value: f64,
+    pub(super) squared: Vec<f64>,
 }
 
 impl Aggregator for CovarianceFilter {
@@ -156,7 +156,7 @@ impl CovarianceFilter {
 }
 
 /// From the distances: exact. How far those are that do not count is found where it is asked for.
-fn computed(distances: &Array2<f64>, weights: &[f64], among: Largest) -> Spread {
+pub(super) fn computed(distances: &Array2<f64>, weights: &[f64], among: Largest) -> Spread {
     let counted: Vec<usize> = (0..weights.len()).filter(|&row| weights[row] > 0.0).collect();
     let own: Vec<f64> = counted.iter().map(|&row| weights[row]).collect();
     let products = centred_products(&own, |i, j| distances[[counted[i], counted[j]]]);

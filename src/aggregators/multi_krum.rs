@@ -10,7 +10,8 @@
 //! declare (`weighting = "samples"`): then a liar who is kept also names its own weight. With
 //! `iterated` the best row is taken out and the others are scored anew, as in the code of
 //! Shejwalkar and Houmansadr (NDSS 2021). With `sum` the kept rows are added and not divided by
-//! their number, as in the code of Karimireddy et al.: `keep` times too long.
+//! their number, as in the code of Karimireddy et al.: `keep` times too long. With `combine =
+//! "median"` the kept rows are not averaged: the median of every coordinate is taken of them.
 //!
 //! Fails, like Krum, against liars inside the honest spread: with `keep = n - f` such liars are
 //! averaged in place of the honest rows farthest out. A `keep` above `n - f` always averages
@@ -27,9 +28,11 @@ use serde::{Deserialize, Serialize};
 
 use super::iterated::{Ties, picks};
 use super::mean::Weighting;
+use super::median::{Middle, middle_of};
 use super::scores::{Distance, Neighbours, Scoring, Tolerance, best};
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
+use crate::kernels::columns::summarise_ranks_of;
 use crate::kernels::means::weighted_sum;
 use crate::vector::as_slice;
 
@@ -74,6 +77,23 @@ struct MultiKrum {
     iterated: bool,
     /// Whether the kept rows are added up in place of averaged (default false).
     sum: bool,
+    /// What is made of the kept rows: their `mean` (default), or their coordinate-wise `median`,
+    /// with which neither `sum` nor `weighting` has a meaning.
+    combine: Combine,
+    /// What an even number of kept rows has as its median: the `midpoint` (default), `lower` or
+    /// `upper` of the two in the middle.
+    middle: Middle,
+}
+
+/// What is made of the kept rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Combine {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// Their median in every coordinate.
+    Median,
 }
 
 impl MultiKrum {
@@ -81,6 +101,11 @@ impl MultiKrum {
         if self.keep == Some(0) {
             return Err(ConfigError::new("`keep` is 0, but at least 1 row must be averaged")
                 .help("leave it out to keep n - f"));
+        }
+        let weighted = self.sum || self.weighting != Weighting::Uniform;
+        if self.combine == Combine::Median && weighted {
+            return Err(ConfigError::new("a median has neither a `sum` nor a `weighting`")
+                .help("leave them out, or set combine = \"mean\""));
         }
         Ok(Arc::new(self))
     }
@@ -153,6 +178,7 @@ impl Aggregator for MultiKrum {
         let known = self.neighbours == Neighbours::Inclusive
             && self.distance == Distance::Squared
             && self.weighting == Weighting::Uniform
+            && self.combine == Combine::Mean
             && self.kept(rows, byzantine) == rows - byzantine;
         let spread = (2.0 / (n - 2.0 * f)).sqrt()
             + f / ((n - f) * (n - 2.0 * f).sqrt())
@@ -168,6 +194,12 @@ impl Aggregator for MultiKrum {
         let rows = updates.nrows();
         self.admits(rows, context.byzantine)?;
         let chosen = self.chosen(updates, context.byzantine);
+        if self.combine == Combine::Median {
+            let vector = summarise_ranks_of(updates, &chosen, 0..chosen.len(), |rows| {
+                middle_of(rows, self.middle)
+            });
+            return Ok(Aggregate { vector, weights: None });
+        }
         let weights = self.weights(&chosen, rows, context)?;
         let vector = if self.sum {
             let count = chosen.len() as f32;
@@ -204,6 +236,21 @@ mod tests {
     fn a_sum_is_not_divided() {
         let sum = MultiKrum { keep: Some(2), sum: true, ..MultiKrum::default() };
         assert_eq!(aggregate_with(&sum, &line(), 1, None).unwrap().vector, array![5.0]);
+    }
+
+    #[test]
+    fn the_median_of_the_kept() {
+        // Kept are 2, 3, 4 and 1, of equal scores the lower sender's.
+        let of = |middle| {
+            let combine = Combine::Median;
+            let rule = MultiKrum { keep: Some(4), combine, middle, ..MultiKrum::default() };
+            aggregate_with(&rule, &line(), 1, None).unwrap()
+        };
+        assert_eq!(of(Middle::Lower).vector, array![2.0]);
+        assert_eq!(of(Middle::Midpoint).vector, array![2.5]);
+        assert_eq!(of(Middle::Midpoint).weights, None);
+        let sum = MultiKrum { sum: true, combine: Combine::Median, ..MultiKrum::default() };
+        assert!(sum.checked().is_err());
     }
 
     #[test]

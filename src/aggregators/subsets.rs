@@ -1,11 +1,25 @@
-//! The search for the subset of rows whose largest variance in any direction is least.
+//! The search for the subset of rows that differ least, in the direction in which they differ most
+//! or in all together.
 
 use ndarray::Array2;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::kernels::spectral::{below, centred_products, leading};
 
 /// Eigenvalues that differ by less than this share are equal: they come from rounded sums.
 const EQUAL: f64 = 1e-12;
+
+/// What of a subset's scatter is to be least.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Objective {
+    /// Its largest eigenvalue: the variance in one direction.
+    #[default]
+    Eigenvalue,
+    /// Its trace: the variance in all directions together.
+    Variance,
+}
 
 /// How many subsets leave out `lost` of `rows`; `u64::MAX` where that is too large a number.
 pub(super) fn count(rows: usize, lost: usize) -> u64 {
@@ -26,17 +40,18 @@ pub(super) fn count(rows: usize, lost: usize) -> u64 {
 pub(super) struct Subsets<'a> {
     distances: &'a Array2<f64>,
     lost: usize,
+    objective: Objective,
     /// The rows in the order of decisions: those far from the others first, since taking them in
     /// ends a branch soonest.
     order: Vec<usize>,
     kept: Vec<usize>,
-    /// The least eigenvalue of the scatter so far, and its subset, ascending.
+    /// The least value of the objective so far, and its subset, ascending.
     best: Option<(f64, Vec<usize>)>,
 }
 
 impl<'a> Subsets<'a> {
     /// A search among rows with these squared distances; `2 lost < n`.
-    pub(super) fn of(distances: &'a Array2<f64>, lost: usize) -> Self {
+    pub(super) fn of(distances: &'a Array2<f64>, lost: usize, objective: Objective) -> Self {
         let rows = distances.nrows();
         // How wide a circle around the row holds as many rows as are kept.
         let radius = |row: usize| {
@@ -47,10 +62,10 @@ impl<'a> Subsets<'a> {
         let radii: Vec<f64> = (0..rows).map(radius).collect();
         let mut order: Vec<usize> = (0..rows).collect();
         order.sort_by(|&a, &b| radii[b].total_cmp(&radii[a]));
-        Subsets { distances, lost, order, kept: Vec::new(), best: None }
+        Subsets { distances, lost, objective, order, kept: Vec::new(), best: None }
     }
 
-    /// The subset with the least eigenvalue, ascending; the first of equal ones.
+    /// The subset with the least value, ascending; the first of equal ones.
     pub(super) fn tightest(mut self) -> Vec<usize> {
         self.decide(0, self.lost);
         self.best.map_or_else(Vec::new, |(_, subset)| subset)
@@ -86,14 +101,17 @@ impl<'a> Subsets<'a> {
             return false;
         }
         // Equal rows have no scatter, and nothing is below a bound of zero.
-        others.len() < 2 || bound == 0.0 || below(&self.products(), bound)
+        others.len() < 2
+            || bound == 0.0
+            || match self.objective {
+                Objective::Eigenvalue => below(&self.products(), bound),
+                Objective::Variance => self.trace() <= bound,
+            }
     }
 
     /// Compares the kept rows, now complete, with the best.
     fn compare(&mut self) {
-        let products = self.products();
-        let finite = products.iter().flatten().all(|product| product.is_finite());
-        let value = if finite { leading(products).0 } else { f64::INFINITY };
+        let value = self.value();
         let mut subset = self.kept.clone();
         subset.sort_unstable();
         let better = match &self.best {
@@ -106,6 +124,27 @@ impl<'a> Subsets<'a> {
         if better {
             self.best = Some((value, subset));
         }
+    }
+
+    /// What is to be least, of the kept rows; infinite if one of them is.
+    fn value(&self) -> f64 {
+        let value = match self.objective {
+            Objective::Eigenvalue => {
+                let products = self.products();
+                let finite = products.iter().flatten().all(|product| product.is_finite());
+                if finite { leading(products).0 } else { f64::INFINITY }
+            }
+            Objective::Variance => self.trace(),
+        };
+        if value.is_nan() { f64::INFINITY } else { value }
+    }
+
+    /// The trace of the scatter: the squared distances of all pairs over the number of rows.
+    fn trace(&self) -> f64 {
+        let pairs = self.kept.iter().enumerate().flat_map(|(place, &row)| {
+            self.kept[..place].iter().map(move |&other| self.distances[[row, other]])
+        });
+        pairs.sum::<f64>() / self.kept.len() as f64
     }
 
     fn products(&self) -> Vec<Vec<f64>> {
@@ -136,29 +175,43 @@ mod tests {
             let updates = Array2::from_shape_fn((rows, columns), |_| rng.random::<f32>());
             let distances = squared_distances(updates.view());
             for lost in (0..rows).filter(|lost| 2 * lost < rows) {
-                let mut best = (f64::INFINITY, Vec::new());
-                for bits in 0u32..1 << rows {
-                    let subset: Vec<usize> = (0..rows).filter(|row| bits >> row & 1 == 1).collect();
-                    if subset.len() != rows - lost {
-                        continue;
-                    }
-                    let weights = vec![1.0; subset.len()];
-                    let squared = |i: usize, j: usize| distances[[subset[i], subset[j]]];
-                    let value = leading(centred_products(&weights, squared)).0;
-                    if value < best.0 {
-                        best = (value, subset);
-                    }
+                for objective in [Objective::Eigenvalue, Objective::Variance] {
+                    let tightest = Subsets::of(&distances, lost, objective).tightest();
+                    assert_eq!(tightest, one_by_one(&distances, lost, objective));
                 }
-                assert_eq!(Subsets::of(&distances, lost).tightest(), best.1);
             }
         }
+    }
+
+    /// The first subset of the least value among all.
+    fn one_by_one(distances: &Array2<f64>, lost: usize, objective: Objective) -> Vec<usize> {
+        let rows = distances.nrows();
+        let mut best = (f64::INFINITY, Vec::new());
+        for bits in 0u32..1 << rows {
+            let subset: Vec<usize> = (0..rows).filter(|row| bits >> row & 1 == 1).collect();
+            if subset.len() != rows - lost {
+                continue;
+            }
+            let weights = vec![1.0; subset.len()];
+            let products = centred_products(&weights, |i, j| distances[[subset[i], subset[j]]]);
+            let value = match objective {
+                Objective::Eigenvalue => leading(products).0,
+                Objective::Variance => (0..subset.len()).map(|row| products[row][row]).sum(),
+            };
+            if value < best.0 {
+                best = (value, subset);
+            }
+        }
+        best.1
     }
 
     #[test]
     fn rows_that_are_not_finite_are_left_out() {
         let updates = ndarray::array![[1.0], [f32::NAN], [2.0], [f32::INFINITY], [3.0]];
         let distances = squared_distances(updates.view());
-        assert_eq!(Subsets::of(&distances, 2).tightest(), vec![0, 2, 4]);
-        assert_eq!(Subsets::of(&distances, 1).tightest().len(), 4);
+        for objective in [Objective::Eigenvalue, Objective::Variance] {
+            assert_eq!(Subsets::of(&distances, 2, objective).tightest(), vec![0, 2, 4]);
+            assert_eq!(Subsets::of(&distances, 1, objective).tightest().len(), 4);
+        }
     }
 }

@@ -5,6 +5,12 @@
 //! number of liars f; with `fraction` it is `⌊fraction · n⌋` whatever f is, as in Flower and
 //! `SciPy`. Some code lowers f silently where 2f >= n; `excess = "lower"` does.
 //!
+//! What takes the place of the dropped values is a choice, too: nothing; the nearest value that is
+//! kept (`outside = "cap"`, the winsorized mean), which bounds a liar and does not silence it; or
+//! the aggregate of the round before (`previous`), which slows the model down where rows disagree.
+//! With `order = "magnitude"` the t values nearest to zero and the t farthest from it are dropped:
+//! f liars on one side of the honest values may then all be kept.
+//!
 //! With t >= f the error is bounded by `‖F(x) - m‖² <= κ σ²`, with m the mean and σ² the variance
 //! of the honest rows, and `κ = t / (n - f - t)`. For t = f this is `f / (n - 2f)`, and no rule
 //! can promise less.
@@ -22,6 +28,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::nearest_values::mean_of_rows;
+use super::trimming::{mean_by_magnitude, winsorized_mean};
 use super::{Aggregate, AggregateError, Aggregator, ByColumns, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
 use crate::kernels::columns::{summarise_ranks_apart, summarise_ranks_of_means};
@@ -51,13 +58,44 @@ pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
 /// Parameters of the trimmed mean.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct TrimmedMean {
+pub(super) struct TrimmedMean {
     /// The share of the rows dropped at each end, rounded down, at least 0 and below 0.5.
     /// Absent (default): as many rows as are declared byzantine.
     fraction: Option<f64>,
     /// What is done where dropping f at each end leaves nothing: the rule is `refuse`d (default),
     /// or as many are dropped as leave one value or two (`lower`), whatever f was.
     excess: Excess,
+    /// What becomes of values outside of the kept ranks: they are `drop`ped (default), count as the
+    /// nearest kept value (`cap`), or as the aggregate of the round `previous`, and in the first
+    /// round are dropped.
+    outside: Outside,
+    /// By what values are ranked: their `value` (default) or their `magnitude`, of equal ones the
+    /// positive first.
+    order: Order,
+}
+
+/// What becomes of values at the ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Outside {
+    /// They do not count.
+    #[default]
+    Drop,
+    /// They count as the nearest value that is kept.
+    Cap,
+    /// They count as the aggregate of the round before.
+    Previous,
+}
+
+/// By what values are ranked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    /// Themselves.
+    #[default]
+    Value,
+    /// Their distance from zero.
+    Magnitude,
 }
 
 /// What is done where f is too large.
@@ -79,6 +117,10 @@ impl TrimmedMean {
                 Err(ConfigError::new(message)
                     .help("it is dropped at each end: half at each end leaves nothing"))
             }
+            _ if self.outside == Outside::Cap && self.order == Order::Magnitude => {
+                Err(ConfigError::new("values ranked by magnitude have no nearest one to `cap` at")
+                    .help("set order = \"value\", or outside = \"drop\""))
+            }
             _ => Ok(Arc::new(self)),
         }
     }
@@ -89,6 +131,22 @@ impl TrimmedMean {
             Some(fraction) => (fraction * rows as f64).floor() as usize,
             None if self.excess == Excess::Lower => byzantine.min(rows.saturating_sub(1) / 2),
             None => byzantine,
+        }
+    }
+
+    /// The mean of what is kept in every column, and of what takes the place of the rest if that
+    /// is found in the column.
+    fn kept(&self, updates: &[&[f32]], dropped: usize) -> Array1<f32> {
+        let rows = updates.len();
+        let kept = dropped..rows - dropped;
+        match (self.order, self.outside) {
+            (Order::Magnitude, _) => {
+                summarise_ranks_apart(updates, 0..rows, |rows| mean_by_magnitude(rows, dropped))
+            }
+            (Order::Value, Outside::Cap) => {
+                summarise_ranks_apart(updates, kept, |rows| winsorized_mean(rows, dropped))
+            }
+            (Order::Value, _) => summarise_ranks_apart(updates, kept, mean_of_rows),
         }
     }
 }
@@ -107,10 +165,20 @@ impl Aggregator for TrimmedMean {
         }
     }
 
+    fn remembers(&self) -> Remembers {
+        match self.outside {
+            Outside::Previous => Remembers::PreviousAggregate,
+            Outside::Drop | Outside::Cap => Remembers::Nothing,
+        }
+    }
+
     /// `t / (n - f - t)` for t values dropped at each end, which is attained; nothing if that is
-    /// less than the liars.
+    /// less than the liars, or values are not just dropped.
     fn error_bound(&self, rows: usize, byzantine: usize) -> Option<f64> {
         self.admits(rows, byzantine).ok()?;
+        if (self.outside, self.order) != (Outside::Drop, Order::Value) {
+            return None;
+        }
         let dropped = self.dropped(rows, byzantine);
         let left = rows.checked_sub(byzantine + dropped).filter(|&left| left > 0)?;
         (dropped >= byzantine).then(|| dropped as f64 / left as f64)
@@ -133,12 +201,26 @@ impl Aggregator for TrimmedMean {
         let rows = updates.len();
         self.admits(rows, context.byzantine)?;
         let dropped = self.dropped(rows, context.byzantine);
-        let vector = summarise_ranks_apart(updates, dropped..rows - dropped, mean_of_rows);
+        let mut vector = self.kept(updates, dropped);
+        let previous = context.previous.filter(|_| self.outside == Outside::Previous);
+        if let Some(previous) = previous {
+            if previous.len() != vector.len() {
+                let (length, columns) = (previous.len(), vector.len());
+                let message =
+                    format!("the previous aggregate has {length} values, rows have {columns}");
+                return Err(AggregateError::Unfit { rule: ENTRY.name, message });
+            }
+            let share = 2.0 * dropped as f64 / rows as f64;
+            for (value, before) in vector.iter_mut().zip(previous) {
+                let before = if before.is_finite() { f64::from(*before) } else { 0.0 };
+                *value = (f64::from(*value) * (1.0 - share) + before * share) as f32;
+            }
+        }
         Ok(Aggregate { vector, weights: None })
     }
 
     fn by_columns(&self) -> Option<&dyn ByColumns> {
-        Some(self)
+        ((self.outside, self.order) == (Outside::Drop, Order::Value)).then_some(self)
     }
 }
 
@@ -162,6 +244,9 @@ mod tests {
 
     use super::*;
     use crate::aggregators::tests::aggregate_with;
+    use crate::memory::Memory;
+    use crate::node::{NodeId, Round};
+    use crate::seed::{Purpose, run_stream};
 
     #[test]
     fn drops_f_at_each_end() {
@@ -208,6 +293,45 @@ mod tests {
         let lower = TrimmedMean { excess: Excess::Lower, ..TrimmedMean::default() };
         let rows = array![[1.0], [2.0], [9.0], [4.0]];
         assert_eq!(aggregate_with(&lower, &rows, 7, None).unwrap().vector, array![3.0]);
+    }
+
+    #[test]
+    fn values_at_the_ends_may_count_as_others() {
+        let rows = array![[1.0], [2.0], [9.0], [4.0], [-3.0]];
+        let of = |outside, previous: Option<f32>| {
+            let rule = TrimmedMean { outside, ..TrimmedMean::default() };
+            let previous = previous.map(|value| array![value]);
+            let senders: Vec<NodeId> = (0..5).map(NodeId).collect();
+            let mut context = Context {
+                round: Round(2),
+                rounds_total: 2,
+                byzantine: 1,
+                senders: &senders,
+                samples: None,
+                previous: previous.as_ref().map(|previous| previous.view()),
+                trusted: None,
+                head: None,
+                memory: &mut Memory::default(),
+                rng: &mut run_stream(1, Purpose::Aggregation),
+            };
+            rule.aggregate(rows.view(), &mut context).unwrap().vector[0]
+        };
+        // Kept are 1, 2 and 4; of five, 1 and 4 count twice, or two others count as 6.
+        assert_eq!(of(Outside::Cap, None), 12.0 / 5.0);
+        assert_eq!(of(Outside::Previous, None), 7.0 / 3.0);
+        assert!((of(Outside::Previous, Some(6.0)) - 19.0 / 5.0).abs() < 1e-6);
+        assert!((of(Outside::Previous, Some(f32::NAN)) - 7.0 / 5.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn values_may_be_ranked_by_their_magnitude() {
+        // By magnitude: 1, -2, 3, -4, 9.
+        let rows = array![[1.0], [-2.0], [9.0], [-4.0], [3.0]];
+        let rule = TrimmedMean { order: Order::Magnitude, ..TrimmedMean::default() };
+        assert_eq!(aggregate_with(&rule, &rows, 1, None).unwrap().vector, array![-1.0]);
+        assert_eq!(rule.error_bound(5, 1), None);
+        assert!(rule.by_columns().is_none());
+        assert!(TrimmedMean { outside: Outside::Cap, ..rule }.checked().is_err());
     }
 
     #[test]

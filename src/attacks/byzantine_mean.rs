@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::moments::means;
 use super::nested::nested;
 use super::plain::gathered;
-use super::{Attack, AttackError, CATALOG, Claims, Crafted, Knowledge, View};
+use super::{Attack, AttackError, CATALOG, Claims, Crafted, Heard, Knowledge, View};
 use crate::catalog::{Choice, ConfigError, Entry, Nested};
 use crate::memory::Memory;
 
@@ -158,7 +158,8 @@ impl Attack for ByzantineMean {
         rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
         let all = gathered(view, self.with_own);
-        let seen = view.seeing(view.honest.is_some().then(|| all.view()));
+        let heard = Heard::from(all.view());
+        let seen = view.seeing(view.honest.is_some().then_some(&heard));
         let mut rows = match self.inner.craft(&seen, memory, rng)? {
             Crafted::PerNode(rows) => rows,
             Crafted::Silence => return Ok(Crafted::Silence),

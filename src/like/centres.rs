@@ -2,8 +2,7 @@
 //!
 //! All make smoothed Weiszfeld steps, or clipped steps from the aggregate of the round before;
 //! they differ in the start, the number of steps and the distance below which rows weigh no more.
-//! `fedlib.GeoMed` has no entry: it stops where the mean distance changes by less than 1e-10 of
-//! itself, which takes double precision.
+//! fedlib alone starts from the mean and stops where the mean distance hardly changes.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
@@ -43,6 +42,14 @@ pub(super) static ENTRIES: &[Entry] = &[
         parameters: || schema_for!(Weiszfeld),
         byzantine: None,
         translate: |given| read(given, |given: Weiszfeld| given.translate(8, 1e-6)),
+    },
+    Entry {
+        name: "fedlib.GeoMed",
+        kind: Kind::Aggregator,
+        member: "geometric_median",
+        parameters: || schema_for!(GeoMed),
+        byzantine: None,
+        translate: |given| read(given, GeoMed::translate),
     },
     clipping(
         "epfml.CenteredClipping",
@@ -107,6 +114,34 @@ impl Weiszfeld {
     fn translate(self, steps: u32, nu: f64) -> Result<Translation, ConfigError> {
         let (nu, steps) = (number("nu", self.nu.unwrap_or(nu))?, self.steps.unwrap_or(steps));
         Ok(Translation::to(format!("nu = {nu}\niterations = {steps}\nstart = \"zero\"")))
+    }
+}
+
+/// Smoothed Weiszfeld steps from the mean.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct GeoMed {
+    /// How many steps are made at most.
+    maxiter: u32,
+    /// The distance below which rows weigh no more.
+    eps: f64,
+    /// The change of the mean distance, as a share of it, at which the steps end.
+    ftol: f64,
+}
+
+impl Default for GeoMed {
+    fn default() -> Self {
+        GeoMed { maxiter: 100, eps: 1e-6, ftol: 1e-10 }
+    }
+}
+
+impl GeoMed {
+    fn translate(self) -> Result<Translation, ConfigError> {
+        let (nu, stop) = (number("eps", self.eps)?, number("ftol", self.ftol)?);
+        let steps = self.maxiter;
+        Ok(Translation::to(format!(
+            "nu = {nu}\niterations = {steps}\nstart = \"mean\"\nstop = {stop}"
+        )))
     }
 }
 

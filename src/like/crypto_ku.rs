@@ -4,6 +4,7 @@
 //! all who stayed once where nobody stays in every iteration.
 
 pub(super) mod clusters;
+pub(super) mod layers;
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
@@ -53,6 +54,89 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| read(given, |given: Tolerance| Ok(given.with(""))),
     },
     Entry {
+        name: "crypto-ku.TrimmedMeanAbs",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with("order = \"magnitude\""))),
+    },
+    Entry {
+        name: "crypto-ku.TrimmedMeanCapped",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with("outside = \"cap\""))),
+    },
+    Entry {
+        name: "crypto-ku.TrimmedMeanHistory",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with("outside = \"previous\""))),
+    },
+    Entry {
+        name: "crypto-ku.MedianKrum",
+        kind: Kind::Aggregator,
+        member: "multi_krum",
+        parameters: || schema_for!(Krum),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Krum| {
+                let median = "combine = \"median\"\nmiddle = \"lower\"";
+                let parameters = format!("keep = {}\n{KRUM}\n{median}", given.m);
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    },
+    Entry {
+        name: "crypto-ku.Bulyan",
+        kind: Kind::Aggregator,
+        member: "bulyan",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Tolerance| {
+                Ok(given
+                    .with("selection = \"once\"\nsecond = \"trimmed\"\ntolerance = \"majority\""))
+            })
+        },
+    },
+    Entry {
+        name: "crypto-ku.CenteredClipThenTrimmedMean",
+        kind: Kind::Aggregator,
+        member: "centered_clipping",
+        parameters: || schema_for!(ClipThenTrim),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: ClipThenTrim| {
+                let parameters = format!(
+                    "tau = {}\niterations = {}\nstart = \"previous\"\nfinish = \"trimmed\"",
+                    number("tau", given.tau)?,
+                    given.n_iter,
+                );
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    },
+    Entry {
+        name: "crypto-ku.SequentialClipping",
+        kind: Kind::Aggregator,
+        member: "sequential_clipping",
+        parameters: || schema_for!(Sequential),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: Sequential| {
+                let rows = given.permutation;
+                let order = rows.map_or(String::new(), |rows| format!("\norder = {rows:?}"));
+                let tau = number("tau", given.tau)?;
+                Ok(Translation::to(format!("tau = {tau}\nsize = {}{order}", given.bucket_len)))
+            })
+        },
+    },
+    Entry {
         name: "crypto-ku.CoordinateMedian",
         kind: Kind::Aggregator,
         member: "median",
@@ -79,7 +163,7 @@ pub(super) static ENTRIES: &[Entry] = &[
 /// Its conventions for Krum; it asks for n >= 2f + 2.
 const KRUM: &str = "neighbours = \"paper\"\ndistance = \"squared\"\ntolerance = \"majority\"";
 
-/// Its Krum and Multi-Krum.
+/// Its Krum and Multi-Krum, of averaged or median rows.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Krum {
@@ -92,6 +176,43 @@ struct Krum {
 impl Default for Krum {
     fn default() -> Self {
         Krum { f: None, m: 1 }
+    }
+}
+
+/// Its centered clipping before a trimmed mean.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct ClipThenTrim {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How far a row may pull.
+    tau: f64,
+    /// How many steps are made in a round.
+    n_iter: u32,
+}
+
+impl Default for ClipThenTrim {
+    fn default() -> Self {
+        ClipThenTrim { f: None, tau: 1.0, n_iter: 1 }
+    }
+}
+
+/// Its sequential clipping. Its first round was compared, where its buckets have 3 rows whatever
+/// their length is set to; what it does in later ones is drawn.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Sequential {
+    /// How far a row may pull.
+    tau: f64,
+    /// How many rows a bucket has.
+    bucket_len: usize,
+    /// The order of the rows that it drew in the first round; absent: drawn.
+    permutation: Option<Vec<usize>>,
+}
+
+impl Default for Sequential {
+    fn default() -> Self {
+        Sequential { tau: 1.0, bucket_len: 3, permutation: None }
     }
 }
 

@@ -2,12 +2,13 @@
 //! `robust-collaborative-learning` (3425aa1) as `epfl-rcl`.
 //!
 //! Their Krum sums distances that are not squared, over `n - f - 1` neighbours. The second checks
-//! no number of byzantine rows where ours ask for n > 2f.
+//! no number of byzantine rows where ours ask for n > 2f. Its median of means is
+//! `epfl-rcl.Bucketing` before `epfl-rcl.RFA`.
 
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
-use super::{Entry, Kind, Tolerance, Translation, read};
+use super::{Entry, Kind, Tolerance, Translation, number, read};
 
 pub(super) static ENTRIES: &[Entry] = &[
     Entry {
@@ -38,22 +39,74 @@ pub(super) static ENTRIES: &[Entry] = &[
         byzantine: None,
         translate: |given| read(given, |given: MultiKrum| Ok(given.translate())),
     },
+    Entry {
+        name: "epfl-rcl.PseudoKrum",
+        kind: Kind::Aggregator,
+        member: "pseudo_krum",
+        parameters: || schema_for!(PseudoKrum),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: PseudoKrum| {
+                let candidates = given.candidates.map(|rows| format!("candidates = {rows:?}"));
+                let neighbours = given.neighbours.map(|lists| format!("neighbours = {lists:?}"));
+                let drawn: Vec<String> = candidates.into_iter().chain(neighbours).collect();
+                Ok(Translation { byzantine: given.f, ..Translation::to(drawn.join("\n")) })
+            })
+        },
+    },
     plain("epfl-rcl.Phocas", "phocas"),
     plain("epfl-rcl.CGE", "comparative_gradient_elimination"),
     plain("epfl-rcl.TrimmedMean", "trimmed_mean"),
     plain("epfl-rcl.MEA", "smallest_maximum_eigenvalue"),
+    Entry {
+        name: "epfl-rcl.MVA",
+        kind: Kind::Aggregator,
+        member: "smallest_maximum_eigenvalue",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Tolerance| Ok(given.with("objective = \"variance\"")))
+        },
+    },
+    Entry {
+        name: "epfl-rcl.FilterL2",
+        kind: Kind::Aggregator,
+        member: "filter_l2",
+        parameters: || schema_for!(FilterL2),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: FilterL2| {
+                // It takes a deviation of zero for a small one.
+                let sigma = if given.sigma == 0.0 { 1e-5 } else { given.sigma };
+                let parameters = format!(
+                    "sigma = {}\nexpansion = {}\nmeasure = \"squared\"",
+                    number("sigma", sigma)?,
+                    number("expansion", given.expansion)?,
+                );
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    },
+    aksel("epfl-byzmom.Aksel"),
+    aksel("epfl-rcl.Aksel"),
     Entry {
         name: "epfl-rcl.CVA",
         kind: Kind::Aggregator,
         member: "nearest_to_own",
         parameters: || schema_for!(Cva),
         byzantine: None,
+        translate: |given| read(given, |given: Cva| Ok(given.translate(1))),
+    },
+    Entry {
+        name: "epfl-rcl.IterCVA",
+        kind: Kind::Aggregator,
+        member: "nearest_to_own",
+        parameters: || schema_for!(IterCva),
+        byzantine: None,
         translate: |given| {
-            read(given, |given: Cva| {
-                let centre = if given.honest_index.is_some() { "own" } else { "median" };
-                let own = given.honest_index.unwrap_or(0);
-                let parameters = format!("own = {own}\ncentre = \"{centre}\"");
-                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            read(given, |given: IterCva| {
+                let IterCva { f, honest_index, _pivot, numb_iter } = given;
+                Ok(Cva { f, honest_index, _pivot }.translate(numb_iter))
             })
         },
     },
@@ -104,6 +157,28 @@ const KRUM: &str = "neighbours = \"inclusive\"\ndistance = \"plain\"\ntolerance 
 
 /// Their convention for the mean around the median.
 const MEAMED: &str = "centre = \"lower\"";
+
+/// Their AKSEL.
+const fn aksel(name: &'static str) -> Entry {
+    Entry {
+        name,
+        kind: Kind::Aggregator,
+        member: "nearest_to_own",
+        parameters: || schema_for!(Aksel),
+        byzantine: None,
+        translate: |given| {
+            read(given, |given: Aksel| {
+                let keep = match given.mode {
+                    Mode::Mid => "half",
+                    Mode::Honest => "honest",
+                };
+                let parameters =
+                    format!("centre = \"median\"\nmiddle = \"lower\"\nkeep = \"{keep}\"");
+                Ok(Translation { byzantine: given.f, ..Translation::to(parameters) })
+            })
+        },
+    }
+}
 
 /// A rule that takes f and has no conventions to set.
 const fn plain(name: &'static str, member: &'static str) -> Entry {
@@ -157,6 +232,36 @@ impl MultiKrum {
     }
 }
 
+/// Its approximation of Krum.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct PseudoKrum {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// The candidates that it drew; absent: drawn.
+    candidates: Option<Vec<usize>>,
+    /// For each candidate the rows that it drew; absent: drawn.
+    neighbours: Option<Vec<Vec<usize>>>,
+}
+
+/// Its filter.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct FilterL2 {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// The deviation of honest rows in any direction.
+    sigma: f64,
+    /// How many times its square the squared eigenvalue may be.
+    expansion: f64,
+}
+
+impl Default for FilterL2 {
+    fn default() -> Self {
+        FilterL2 { f: None, sigma: 0.0, expansion: 20.0 }
+    }
+}
+
 /// Centred averaging around a pivot.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -168,6 +273,58 @@ struct Cva {
     /// The pivot in words, where it is no row: `median`.
     #[serde(rename = "pivot")]
     _pivot: Option<Pivot>,
+}
+
+impl Cva {
+    fn translate(self, passes: u32) -> Translation {
+        let centre = if self.honest_index.is_some() { "own" } else { "median" };
+        let own = self.honest_index.unwrap_or(0);
+        let parameters = format!("own = {own}\ncentre = \"{centre}\"\npasses = {passes}");
+        Translation { byzantine: self.f, ..Translation::to(parameters) }
+    }
+}
+
+/// Centred averaging around a pivot, repeated around what comes out.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct IterCva {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// The row that is the first pivot, counted from 0; absent: the median of all rows.
+    honest_index: Option<usize>,
+    /// The first pivot in words, where it is no row: `median`.
+    #[serde(rename = "pivot")]
+    _pivot: Option<Pivot>,
+    /// How often rows are averaged.
+    numb_iter: u32,
+}
+
+impl Default for IterCva {
+    fn default() -> Self {
+        IterCva { f: None, honest_index: None, _pivot: None, numb_iter: 2 }
+    }
+}
+
+/// The mean of the rows nearest to the median.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Aksel {
+    /// How many byzantine rows to tolerate; absent: the declared number.
+    f: Option<usize>,
+    /// How many rows are averaged.
+    mode: Mode,
+}
+
+/// How many rows are averaged.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+enum Mode {
+    /// Half of them, rounded up.
+    #[default]
+    #[serde(rename = "mid")]
+    Mid,
+    /// All but f.
+    #[serde(rename = "n-f")]
+    Honest,
 }
 
 /// A pivot in words.
