@@ -284,7 +284,7 @@ mod tests {
             CenteredClipping { tau: 1.0, finish: Finish::Trimmed, ..CenteredClipping::default() };
         let senders: Vec<NodeId> = (0..4).map(NodeId).collect();
         let mut memory = Memory::default();
-        for expected in [(1.375 + 0.5) / 2.0, (1.65625 + 0.5) / 2.0] {
+        for expected in [0.9375, 1.078_125] {
             let mut context = Context {
                 round: Round(1),
                 rounds_total: 2,

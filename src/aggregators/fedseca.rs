@@ -16,7 +16,7 @@
 //! signs their concordance is near 0, and liars who agree with each other win the vote. Needs
 //! n > 2f.
 //!
-//! Reference: Benjamin, Asokan, Yaqub, Nandakumar, FedSECA: Sign Election and Coordinate-wise
+//! Reference: Benjamin, Asokan, Yaqub, Nandakumar, `FedSECA`: Sign Election and Coordinate-wise
 //! Aggregation of Gradients for Byzantine Tolerant Federated Learning, CVPR Workshops 2025.
 
 use std::sync::Arc;

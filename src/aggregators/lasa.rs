@@ -242,7 +242,7 @@ mod tests {
         let looks = look(&[3.0, -1.0, 0.0, -4.0, 1.0], 3, &[0..2, 2..5]);
         assert_eq!((looks[0].squared, looks[0].signs, looks[0].values), (10.0, 0, 2));
         assert_eq!((looks[1].squared, looks[1].signs, looks[1].values), (16.0, -1, 1));
-        assert_eq!(look(&[1.0], 0, &[0..1])[0].balance(), 0.0);
+        assert_eq!(look(&[1.0, 2.0], 0, &[0..1, 1..2])[0].balance(), 0.0);
     }
 
     #[test]

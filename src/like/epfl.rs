@@ -95,7 +95,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         member: "nearest_to_own",
         parameters: || schema_for!(Cva),
         byzantine: None,
-        translate: |given| read(given, |given: Cva| Ok(given.translate(1))),
+        translate: |given| read(given, |given: Cva| Ok(around(given.f, given.honest_index, 1))),
     },
     Entry {
         name: "epfl-rcl.IterCVA",
@@ -104,10 +104,7 @@ pub(super) static ENTRIES: &[Entry] = &[
         parameters: || schema_for!(IterCva),
         byzantine: None,
         translate: |given| {
-            read(given, |given: IterCva| {
-                let IterCva { f, honest_index, _pivot, numb_iter } = given;
-                Ok(Cva { f, honest_index, _pivot }.translate(numb_iter))
-            })
+            read(given, |given: IterCva| Ok(around(given.f, given.honest_index, given.numb_iter)))
         },
     },
     Entry {
@@ -275,13 +272,12 @@ struct Cva {
     _pivot: Option<Pivot>,
 }
 
-impl Cva {
-    fn translate(self, passes: u32) -> Translation {
-        let centre = if self.honest_index.is_some() { "own" } else { "median" };
-        let own = self.honest_index.unwrap_or(0);
-        let parameters = format!("own = {own}\ncentre = \"{centre}\"\npasses = {passes}");
-        Translation { byzantine: self.f, ..Translation::to(parameters) }
-    }
+/// The rows nearest to this one or, without, to the median, averaged so often.
+fn around(byzantine: Option<usize>, row: Option<usize>, passes: u32) -> Translation {
+    let centre = if row.is_some() { "own" } else { "median" };
+    let own = row.unwrap_or(0);
+    let parameters = format!("own = {own}\ncentre = \"{centre}\"\npasses = {passes}");
+    Translation { byzantine, ..Translation::to(parameters) }
 }
 
 /// Centred averaging around a pivot, repeated around what comes out.
