@@ -25,6 +25,7 @@ pub(crate) mod prefetch;
 pub mod product;
 pub mod row_norms;
 pub mod secant;
+pub mod shares;
 pub mod spectral;
 pub mod two_means;
 pub mod votes;

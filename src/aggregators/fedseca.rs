@@ -19,16 +19,19 @@
 //! Reference: Benjamin, Asokan, Yaqub, Nandakumar, `FedSECA`: Sign Election and Coordinate-wise
 //! Aggregation of Gradients for Byzantine Tolerant Federated Learning, CVPR Workshops 2025.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
-use crate::kernels::columns::summarise_ranks;
-use crate::kernels::row_norms::{each_row, lower_median, row_norms};
+use crate::kernels::columns::summarise_ranks_apart;
+use crate::kernels::row_norms::{lower_median, row_norms};
+use crate::kernels::shares;
+use crate::vector::slices_of;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -92,28 +95,24 @@ impl Aggregator for FedSeca {
         if finite.is_empty() || updates.ncols() == 0 {
             return Ok(Aggregate { vector: Array1::zeros(updates.ncols()), weights: None });
         }
-        let rows = updates.select(Axis(0), &finite);
+        let updates = updates.as_standard_layout();
+        let view = updates.view();
+        let all = slices_of(&view);
+        let rows: Vec<&[f32]> = finite.iter().map(|&row| all[row]).collect();
         let norms: Vec<f64> = finite.iter().map(|&row| norms[row]).collect();
-        let elected = elected(rows.view());
-        let magnitudes = magnitudes(rows.view(), &norms);
-        let lower = (rows.nrows() - 1) / 2;
-        let largest = summarise_ranks(magnitudes.view(), lower..lower + 1, |rows| rows[0]);
-        let floors = each_row(rows.view(), |_, row| quantile(row, self.sparsity));
-        let mean = |column: usize| {
-            let (mut sum, mut count) = (0.0, 0u32);
-            for row in 0..rows.nrows() {
-                let value = rows[[row, column]];
-                let left = f64::from(value.abs()) > floors[row];
-                let sign = if left { sign_of(value) } else { 0 };
-                if elected[column] == 0 || sign == elected[column] {
-                    let magnitude = magnitudes[[row, column]].min(largest[column]);
-                    sum += f64::from(magnitude) * sign as f64;
-                    count += 1;
-                }
-            }
-            (sum / f64::from(count.max(1))) as f32
-        };
-        Ok(Aggregate { vector: (0..rows.ncols()).map(mean).collect(), weights: None })
+        let bound = lower_median(&norms);
+        let factors = norms.iter().map(|&norm| if norm > bound { bound / norm } else { 1.0 });
+        let numbers = rows.len() * updates.ncols();
+        let own = shares::each(rows.len(), numbers, |row| {
+            Some((Signs::of(rows[row]), quantile(rows[row], self.sparsity)))
+        });
+        let (signs, floors): (Vec<Signs>, Vec<f64>) = own.into_iter().flatten().unzip();
+        let vote = Vote { rows, factors: factors.collect(), floors, votes: votes(&signs) };
+        let columns = updates.ncols();
+        let parts = shares::each(columns.div_ceil(COLUMNS), numbers, |part| {
+            vote.means(part * COLUMNS..columns.min((part + 1) * COLUMNS))
+        });
+        Ok(Aggregate { vector: Array1::from(parts.concat()), weights: None })
     }
 }
 
@@ -121,21 +120,71 @@ fn sign_of(value: f32) -> i64 {
     i64::from(value > 0.0) - i64::from(value < 0.0)
 }
 
-/// The sign of every coordinate that rows vote for, each with its concordance; 0 where the vote is
-/// even. Concordances are counted in whole rows, so that an even vote is one.
-fn elected(rows: ArrayView2<'_, f32>) -> Vec<i64> {
-    let signs = each_row(rows, |_, row| Signs::of(row));
-    let votes: Vec<i64> = signs
-        .iter()
-        .map(|own| signs.iter().map(|other| own.agreement(other).signum()).sum::<i64>().max(0))
-        .collect();
-    let mut sums = vec![0i64; rows.ncols()];
-    for (row, &votes) in rows.rows().into_iter().zip(&votes).filter(|(_, votes)| **votes > 0) {
-        for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += votes * sign_of(value);
+/// How many votes each row has: how many agree with it, less those that do not.
+fn votes(signs: &[Signs]) -> Vec<i64> {
+    let numbers = signs.len() * signs.iter().map(|signs| signs.positive.len()).sum::<usize>();
+    shares::each(signs.len(), numbers, |own| {
+        let agreement = |other: &Signs| signs[own].agreement(other).signum();
+        signs.iter().map(agreement).sum::<i64>().max(0)
+    })
+}
+
+/// Columns that are averaged together: a cache holds what is found of them.
+const COLUMNS: usize = 1024;
+
+/// Rows with what has been found of each.
+struct Vote<'a> {
+    rows: Vec<&'a [f32]>,
+    /// What scales a row down to the lower median norm.
+    factors: Vec<f64>,
+    /// The magnitude above which a row's values count.
+    floors: Vec<f64>,
+    votes: Vec<i64>,
+}
+
+impl Vote<'_> {
+    /// The means of what is left of these columns and has the elected sign.
+    fn means(&self, columns: Range<usize>) -> Vec<f32> {
+        let elected = self.elected(columns.clone());
+        let magnitudes: Vec<Vec<f32>> = self
+            .rows
+            .iter()
+            .zip(&self.factors)
+            .map(|(row, factor)| {
+                let scaled = |value: &f32| (f64::from(value.abs()) * factor) as f32;
+                row[columns.clone()].iter().map(scaled).collect()
+            })
+            .collect();
+        let slices: Vec<&[f32]> = magnitudes.iter().map(Vec::as_slice).collect();
+        let lower = (slices.len() - 1) / 2;
+        let largest = summarise_ranks_apart(&slices, lower..lower + 1, |rows| rows[0]);
+        let mut sums = vec![(0.0f64, 0u32); columns.len()];
+        for ((row, floor), magnitudes) in self.rows.iter().zip(&self.floors).zip(slices) {
+            for (place, &value) in row[columns.clone()].iter().enumerate() {
+                let left = f64::from(value.abs()) > *floor;
+                let sign = if left { sign_of(value) } else { 0 };
+                if elected[place] == 0 || sign == elected[place] {
+                    let magnitude = magnitudes[place].min(largest[place]);
+                    let (sum, count) = &mut sums[place];
+                    *sum += f64::from(magnitude) * sign as f64;
+                    *count += 1;
+                }
+            }
         }
+        sums.into_iter().map(|(sum, count)| (sum / f64::from(count.max(1))) as f32).collect()
     }
-    sums.into_iter().map(i64::signum).collect()
+
+    /// The sign that the votes elect in each of these columns; 0 where the vote is even.
+    /// Concordances are counted in whole rows, so that an even vote is one.
+    fn elected(&self, columns: Range<usize>) -> Vec<i64> {
+        let mut sums = vec![0i64; columns.len()];
+        for (row, &votes) in self.rows.iter().zip(&self.votes).filter(|(_, votes)| **votes > 0) {
+            for (sum, &value) in sums.iter_mut().zip(&row[columns.clone()]) {
+                *sum += votes * sign_of(value);
+            }
+        }
+        sums.into_iter().map(i64::signum).collect()
+    }
 }
 
 /// The signs of a row, one bit for each coordinate.
@@ -169,17 +218,6 @@ impl Signs {
         };
         words.zip(others).map(agreement).sum()
     }
-}
-
-/// The magnitudes of the rows when each is scaled down to the lower median norm.
-fn magnitudes(rows: ArrayView2<'_, f32>, norms: &[f64]) -> Array2<f32> {
-    let bound = lower_median(norms);
-    let mut magnitudes = rows.to_owned();
-    for (mut row, &norm) in magnitudes.rows_mut().into_iter().zip(norms) {
-        let factor = if norm > bound { bound / norm } else { 1.0 };
-        row.mapv_inplace(|value| (f64::from(value.abs()) * factor) as f32);
-    }
-    magnitudes
 }
 
 /// The quantile of a row's magnitudes, between the two values next to it where it is none.
@@ -216,7 +254,17 @@ mod tests {
         // The third row agrees with itself and disagrees with the others: its vote is 0, and the
         // others' are 1 each. The signs are +, + and even.
         let rows = array![[2.0, 1.0, 2.0], [1.0, 2.0, -2.0], [-2.0, -2.0, 1.0]];
-        assert_eq!(elected(rows.view()), vec![1, 1, 0]);
+        let view = rows.view();
+        let slices = slices_of(&view);
+        let signs: Vec<Signs> = slices.iter().map(|row| Signs::of(row)).collect();
+        assert_eq!(votes(&signs), [1, 1, 0]);
+        let vote = Vote {
+            rows: slices,
+            factors: vec![1.0; 3],
+            floors: vec![0.0; 3],
+            votes: votes(&signs),
+        };
+        assert_eq!(vote.elected(0..3), [1, 1, 0]);
         // All have the norm 3, and the median magnitudes are 2. The least of each row is its
         // quantile 0 and left out: 2 of the first row, 2 of the second, and (2 - 2 + 0) / 3 of all.
         let rule = FedSeca { sparsity: 0.0 };

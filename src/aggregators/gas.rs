@@ -32,7 +32,8 @@ use crate::catalog::{ConfigError, Entry};
 use crate::kernels::centres::squared_distances_to;
 use crate::kernels::means::mean_of_rows;
 use crate::kernels::row_norms::select_columns;
-use crate::vector::as_slice;
+use crate::kernels::shares;
+use crate::vector::{as_slice, slices_of};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -143,21 +144,15 @@ impl Gas {
     }
 
     /// The robust aggregate of the pieces.
-    fn aggregate_of(
-        &self,
-        pieces: ArrayView2<'_, f32>,
-        context: &mut Context<'_>,
-    ) -> Result<Array1<f32>, AggregateError> {
-        let rule: &dyn Aggregator = match self.base {
+    fn aggregate_of(&self, pieces: ArrayView2<'_, f32>, byzantine: usize) -> Array1<f32> {
+        match self.base {
             Base::Krum => {
-                let scores = self.scoring().scores(pieces, context.byzantine);
-                let keep = pieces.nrows() - context.byzantine;
-                return Ok(mean_of_rows(pieces, &best(&scores, keep)));
+                let scores = self.scoring().scores(pieces, byzantine);
+                mean_of_rows(pieces, &best(&scores, pieces.nrows() - byzantine))
             }
-            Base::Median => &Median { middle: Middle::Midpoint },
-            Base::TrimmedMean => &TrimmedMean::default(),
-        };
-        Ok(rule.aggregate(pieces, context)?.vector)
+            Base::Median => Median { middle: Middle::Midpoint }.of(&slices_of(&pieces)),
+            Base::TrimmedMean => TrimmedMean::default().kept(&slices_of(&pieces), byzantine),
+        }
     }
 }
 
@@ -178,11 +173,14 @@ impl Aggregator for Gas {
         let (rows, columns) = updates.dim();
         self.admits(rows, context.byzantine)?;
         let order = self.order(columns, context)?;
+        let chunks = chunks(&order, self.chunks);
+        let distances = shares::each(chunks.len(), updates.len(), |chunk| {
+            let pieces = select_columns(updates, chunks[chunk]);
+            let centre = self.aggregate_of(pieces.view(), context.byzantine);
+            squared_distances_to(pieces.view(), as_slice(&centre))
+        });
         let mut scores = vec![0.0; rows];
-        for chunk in chunks(&order, self.chunks) {
-            let pieces = select_columns(updates, chunk);
-            let centre = self.aggregate_of(pieces.view(), context)?;
-            let distances = squared_distances_to(pieces.view(), as_slice(&centre));
+        for distances in distances {
             for (score, squared) in scores.iter_mut().zip(distances) {
                 *score += squared.sqrt();
             }

@@ -99,10 +99,8 @@ impl Aggregator for Median {
         updates: &[&[f32]],
         context: &mut Context<'_>,
     ) -> Result<Aggregate, AggregateError> {
-        let rows = updates.len();
-        self.admits(rows, context.byzantine)?;
-        let vector = summarise_ranks_apart(updates, self.ranks(rows), midpoint);
-        Ok(Aggregate { vector, weights: None })
+        self.admits(updates.len(), context.byzantine)?;
+        Ok(Aggregate { vector: self.of(updates), weights: None })
     }
 
     fn by_columns(&self) -> Option<&dyn ByColumns> {
@@ -123,6 +121,11 @@ impl ByColumns for Median {
 }
 
 impl Median {
+    /// The median of at least one row.
+    pub(super) fn of(&self, updates: &[&[f32]]) -> Array1<f32> {
+        summarise_ranks_apart(updates, self.ranks(updates.len()), midpoint)
+    }
+
     /// The ranks of the middle of at least one row.
     fn ranks(&self, rows: usize) -> Range<usize> {
         let (lower, upper) = ((rows - 1) / 2, rows / 2);

@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 use super::selection::mean_of;
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
-use crate::vector::{squared_distance, view_slice};
+use crate::kernels::centres::squared_distances_to;
+use crate::vector::view_slice;
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -92,13 +93,11 @@ impl Aggregator for PseudoKrum {
                 Some(lists) => lists[place].clone(),
                 None => drawn(rows, rows - byzantine, context.rng),
             };
-            let own = updates.row(candidate);
-            let distance = |&other: &usize| {
-                // To itself a row has no distance, whatever it holds.
-                let other = (other != candidate).then(|| updates.row(other));
-                other.map_or(0.0, |other| squared_distance(view_slice(&own), view_slice(&other)))
-            };
-            let score: f64 = neighbours.iter().map(distance).sum();
+            let mut distances =
+                squared_distances_to(updates.view(), view_slice(&updates.row(candidate)));
+            // To itself a row has no distance, whatever it holds.
+            distances[candidate] = 0.0;
+            let score: f64 = neighbours.iter().map(|&other| distances[other]).sum();
             if score < best.0 {
                 best = (score, candidate);
             }

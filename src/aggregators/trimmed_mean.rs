@@ -136,7 +136,7 @@ impl TrimmedMean {
 
     /// The mean of what is kept in every column, and of what takes the place of the rest if that
     /// is found in the column.
-    fn kept(&self, updates: &[&[f32]], dropped: usize) -> Array1<f32> {
+    pub(super) fn kept(&self, updates: &[&[f32]], dropped: usize) -> Array1<f32> {
         let rows = updates.len();
         let kept = dropped..rows - dropped;
         match (self.order, self.outside) {
