@@ -16,9 +16,10 @@
 //! Reference: Liu, Chen, Lyu, Wu, Wu, Chen, Byzantine-Robust Learning on Heterogeneous Data via
 //! Gradient Splitting, ICML 2023.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView2};
+use ndarray::{Array1, ArrayView2, s};
 use rand::seq::SliceRandom;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
@@ -173,9 +174,12 @@ impl Aggregator for Gas {
         let (rows, columns) = updates.dim();
         self.admits(rows, context.byzantine)?;
         let order = self.order(columns, context)?;
-        let chunks = chunks(&order, self.chunks);
+        // All columns are put in order at once, while a cache has a row, and not piece by piece.
+        let ordered = select_columns(updates, &order);
+        let chunks = chunks(columns, self.chunks);
         let distances = shares::each(chunks.len(), updates.len(), |chunk| {
-            let pieces = select_columns(updates, chunks[chunk]);
+            let chunk = chunks[chunk].clone();
+            let pieces = ordered.slice(s![.., chunk]).as_standard_layout().into_owned();
             let centre = self.aggregate_of(pieces.view(), context.byzantine);
             squared_distances_to(pieces.view(), as_slice(&centre))
         });
@@ -189,9 +193,10 @@ impl Aggregator for Gas {
     }
 }
 
-/// At most `count` pieces of equal length, the last of which may be shorter.
-fn chunks(order: &[usize], count: usize) -> Vec<&[usize]> {
-    order.chunks(order.len().div_ceil(count).max(1)).collect()
+/// At most `count` ranges of equal length, the last of which may be shorter.
+fn chunks(columns: usize, count: usize) -> Vec<Range<usize>> {
+    let width = columns.div_ceil(count).max(1);
+    (0..columns).step_by(width).map(|start| start..columns.min(start + width)).collect()
 }
 
 #[cfg(test)]
@@ -236,11 +241,10 @@ mod tests {
 
     #[test]
     fn chunks_are_equal_but_for_the_last() {
-        let order = [4, 2, 0, 1, 3];
-        assert_eq!(chunks(&order, 2), [&[4, 2, 0][..], &[1, 3]]);
-        assert_eq!(chunks(&order, 4), [&[4, 2][..], &[0, 1], &[3]]);
-        assert_eq!(chunks(&order, 9).len(), 5);
-        assert!(chunks(&[], 3).is_empty());
+        assert_eq!(chunks(5, 2), [0..3, 3..5]);
+        assert_eq!(chunks(5, 4), [0..2, 2..4, 4..5]);
+        assert_eq!(chunks(5, 9).len(), 5);
+        assert!(chunks(0, 3).is_empty());
     }
 
     #[test]
