@@ -4,37 +4,26 @@
 //! Distances are sums of squared differences and never come from a Gram matrix: one huge row
 //! would cancel every digit of the others' distances. Differences are taken in single precision
 //! over tiles of rows whose sums stay in registers, and join an `f64` total every 1024 columns.
-//! Where single precision cannot hold the squares, a pair is done again: scaled down where a row is
-//! huge, in `f64` where rows are nearly equal.
+//! Where single precision cannot hold the squares, a pair is done again: scaled down in the blocks
+//! of columns where a row is huge, in `f64` where rows are nearly equal.
 //!
 //! Of more than 256 rows, pairs that are far from each other for their distance from the others
 //! have theirs from inner products of centred rows, which takes half the time (`products`).
 
 mod one;
 mod products;
+mod stripe;
 mod tiles;
 
 pub use one::squared_distances_to;
 
 use ndarray::{Array2, ArrayView2};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 
-use self::tiles::Tiles;
+use self::stripe::{BLOCK, Scale, accumulate};
 use super::blocks;
-use super::row_norms::{ENLARGE, Largest, enlarged, largest_of};
+use super::row_norms::{ENLARGE, Largest, largest_of};
 use crate::vector::squared_distance;
-
-/// Columns summed in single precision before the partial sum joins the total.
-const BLOCK: usize = 1024;
-
-/// Rows on each side of a tile: nine sums and six operands fit the sixteen registers of AVX2.
-const SIDE: usize = 3;
-
-/// The same for the 32 registers of AVX-512: 25 sums and six operands.
-const WIDE_SIDE: usize = 5;
-
-/// The lanes of a register of AVX-512.
-const WIDE_LANES: usize = 16;
 
 /// Rows that one thread takes at a time where there are many; the sides divide it.
 const STRIPE: usize = 60;
@@ -54,17 +43,10 @@ const OPEN_SHARE: usize = 8;
 /// From here on the squares of a row's values may overflow.
 const HUGE: f32 = 1e15;
 
-/// What huge rows, and all they are compared with, are scaled by: 2^-96, so that no digit changes
-/// and squares fit in either direction.
-const SCALE: f32 = f32::from_bits((127 - 96) << 23);
-
-/// From here on the square of a value's difference from what is not huge overflows.
-const OVERFLOWING: f32 = 1e20;
-
 /// Below this the squares of a row's values may underflow.
 const TINY: f32 = 1e-15;
 
-/// How many values tell that a row is not tiny, or is huge, mostly.
+/// How many values tell that a row is not tiny, mostly.
 const PROBED: usize = 64;
 
 /// Below this a sum of squares may have lost digits to underflow.
@@ -94,9 +76,6 @@ pub fn squared_distances_apart(rows: &[&[f32]]) -> Array2<f64> {
     let tiny = tiny(rows);
     let mut totals =
         if n <= MANY { differences(rows, &tiny, shared) } else { many(rows, &tiny, shared) };
-    if !totals.iter().all(|total| total.is_finite()) {
-        repair(rows, &mut totals, shared);
-    }
     let twins = twins(rows, &totals);
     blocks::for_each(&mut totals, n.max(1), shared, |i, totals| {
         for j in i + 1..n {
@@ -151,40 +130,27 @@ fn tiny_row(row: &[f32]) -> bool {
     begins && Arch::new().dispatch(Largest(row)) < TINY
 }
 
-/// Which rows begin with so much that the squares of their differences from all others overflow;
-/// none where one begins with something in between.
-fn overflowing(rows: &[&[f32]]) -> Vec<bool> {
-    let begin = |row: &&[f32]| Arch::new().dispatch(Largest(&row[..PROBED.min(row.len())]));
-    let largest: Vec<f32> = rows.iter().map(begin).collect();
-    let apart = !largest.iter().any(|largest| (HUGE..OVERFLOWING).contains(largest));
-    largest.iter().map(|&largest| apart && largest >= OVERFLOWING).collect()
-}
-
 /// Sums of squared differences of all pairs.
 fn differences(rows: &[&[f32]], tiny: &[bool], shared: bool) -> Vec<f64> {
     let n = rows.len();
     let sums = |rows: &[&[f32]], until: usize| {
-        if n <= MANY { by_columns(rows, until, 1.0, shared) } else { by_rows(rows, until, shared) }
+        if n <= MANY {
+            by_columns(rows, until, Scale::One, shared)
+        } else {
+            by_rows(rows, until, shared)
+        }
     };
-    let overflowing = overflowing(rows);
-    if !tiny.contains(&true) && !overflowing.contains(&true) {
+    if !tiny.contains(&true) {
         return sums(rows, n);
     }
-    // What is tiny is compared with the others as it is, and among itself enlarged. What overflows
-    // is compared among itself; all else is known of it.
-    let (huge, mut order): (Vec<usize>, Vec<usize>) = (0..n).partition(|&row| overflowing[row]);
+    // What is tiny is compared with the others as it is, and among itself enlarged.
+    let mut order: Vec<usize> = (0..n).collect();
     order.sort_by_key(|&row| tiny[row]);
     let until = order.iter().filter(|&&row| !tiny[row]).count();
     let mut totals = vec![0.0; n * n];
-    for &i in &huge {
-        totals[i * n + i + 1..(i + 1) * n].fill(f64::INFINITY);
-        (0..i).for_each(|j| totals[j * n + i] = f64::INFINITY);
-    }
-    for (order, until) in [(&order, until), (&huge, huge.len())] {
-        if until > 0 {
-            let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
-            place(&mut totals, n, order, &sums(&ordered, until), 1.0);
-        }
+    if until > 0 {
+        let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
+        place(&mut totals, n, &order, &sums(&ordered, until), Scale::One);
     }
     among_tiny(rows, tiny, &mut totals, shared);
     totals
@@ -194,17 +160,17 @@ fn differences(rows: &[&[f32]], tiny: &[bool], shared: bool) -> Vec<f64> {
 fn among_tiny(rows: &[&[f32]], tiny: &[bool], totals: &mut [f64], shared: bool) {
     let order: Vec<usize> = (0..rows.len()).filter(|&row| tiny[row]).collect();
     let enlarged: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
-    let sums = by_columns(&enlarged, order.len(), ENLARGE, shared);
-    place(totals, rows.len(), &order, &sums, f64::from(ENLARGE));
+    let sums = by_columns(&enlarged, order.len(), Scale::Up, shared);
+    place(totals, rows.len(), &order, &sums, Scale::Up);
 }
 
 /// Puts sums over rows that were scaled, and are in some `order`, where they belong above the
 /// diagonal.
-fn place(totals: &mut [f64], n: usize, order: &[usize], sums: &[f64], scale: f64) {
+fn place(totals: &mut [f64], n: usize, order: &[usize], sums: &[f64], scale: Scale) {
     for (place, sums) in sums.chunks(order.len().max(1)).enumerate() {
         for (&j, sum) in order.iter().zip(sums).skip(place + 1) {
             let i = order[place];
-            totals[i.min(j) * n + i.max(j)] = sum / (scale * scale);
+            totals[i.min(j) * n + i.max(j)] = sum / scale.squared();
         }
     }
 }
@@ -223,14 +189,29 @@ fn many(rows: &[&[f32]], tiny: &[bool], shared: bool) -> Vec<f64> {
     if open > n * n / OPEN_SHARE {
         return differences(rows, tiny, shared);
     }
-    for i in (0..n).filter(|&i| largest[i] >= HUGE) {
-        totals[i * n + i + 1..(i + 1) * n].fill(f64::INFINITY);
-        (0..i).for_each(|j| totals[j * n + i] = f64::INFINITY);
-    }
     if open > 0 {
         fill(rows, &mut totals, shared);
     }
+    if kept.len() < n {
+        among_huge(rows, &largest, &mut totals, shared);
+    }
     totals
+}
+
+/// Puts the sums between rows that are huge and all others in their places: scaled down, and
+/// `+inf` where a row is not finite.
+fn among_huge(rows: &[&[f32]], largest: &[f32], totals: &mut [f64], shared: bool) {
+    let n = rows.len();
+    let of = |wanted: fn(f32) -> bool| (0..n).filter(move |&row| wanted(largest[row]));
+    for i in of(|largest| largest == f32::INFINITY) {
+        totals[i * n + i + 1..(i + 1) * n].fill(f64::INFINITY);
+        (0..i).for_each(|j| totals[j * n + i] = f64::INFINITY);
+    }
+    let huge: Vec<usize> = of(|largest| (HUGE..f32::INFINITY).contains(&largest)).collect();
+    let order: Vec<usize> = huge.iter().copied().chain(of(|largest| largest < HUGE)).collect();
+    let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
+    let scaled = by_columns(&ordered, huge.len(), Scale::Down, shared);
+    place(totals, n, &order, &scaled, Scale::Down);
 }
 
 /// Puts sums of squared differences in the place of NaN.
@@ -246,7 +227,7 @@ fn fill(rows: &[&[f32]], totals: &mut [f64], shared: bool) {
         }
         let order: Vec<usize> = (first..first + stripe).chain(behind).collect();
         let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
-        let sums = by_columns(&ordered, stripe, 1.0, false);
+        let sums = by_columns(&ordered, stripe, Scale::One, false);
         for (totals, sums) in totals.chunks_mut(n).zip(sums.chunks(order.len())) {
             for (&j, &sum) in order.iter().zip(sums) {
                 if totals[j].is_nan() {
@@ -258,14 +239,14 @@ fn fill(rows: &[&[f32]], totals: &mut [f64], shared: bool) {
 }
 
 /// Sums for the first `stripe` rows over parts of the columns, added in their order.
-fn by_columns(rows: &[&[f32]], stripe: usize, scale: f32, shared: bool) -> Vec<f64> {
+fn by_columns(rows: &[&[f32]], stripe: usize, scale: Scale, shared: bool) -> Vec<f64> {
     let (n, columns) = (rows.len(), rows.first().map_or(0, |row| row.len()));
     let part = columns.div_ceil(PARTS_MAX).next_multiple_of(BLOCK).max(PART);
     let mut parts = vec![0.0; stripe * n * columns.div_ceil(part).max(1)];
     blocks::for_each(&mut parts, (stripe * n).max(1), shared, |index, totals| {
         let columns = columns.min(index * part)..columns.min((index + 1) * part);
         let rows: Vec<&[f32]> = rows.iter().map(|row| &row[columns.clone()]).collect();
-        Arch::new().dispatch(Accumulate { rows: &rows, first: 0, scale, totals });
+        accumulate(&rows, 0, scale, totals);
     });
     let rest = parts.split_off(stripe * n);
     for part in rest.chunks_exact((stripe * n).max(1)) {
@@ -280,85 +261,9 @@ fn by_rows(rows: &[&[f32]], until: usize, shared: bool) -> Vec<f64> {
     let stripe = if shared { STRIPE } else { until.max(1) };
     let mut totals = vec![0.0; until * n];
     blocks::for_each(&mut totals, stripe * n, shared, |index, totals| {
-        Arch::new().dispatch(Accumulate { rows, first: index * stripe, scale: 1.0, totals });
+        accumulate(rows, index * stripe, Scale::One, totals);
     });
     totals
-}
-
-/// Puts finite sums in the place of those that overflowed, and leaves `+inf` where a row is not
-/// finite.
-fn repair(rows: &[&[f32]], totals: &mut [f64], shared: bool) {
-    let n = rows.len();
-    let largest = largest_of(rows, shared);
-    let of = |wanted: fn(f32) -> bool| (0..n).filter(|&row| wanted(largest[row])).collect();
-    let huge: Vec<usize> = of(|largest| (HUGE..f32::INFINITY).contains(&largest));
-    let others: Vec<usize> = of(|largest| largest < HUGE);
-    let order: Vec<usize> = huge.iter().chain(&others).copied().collect();
-    let ordered: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
-    let scaled = by_columns(&ordered, huge.len(), SCALE, shared);
-    for total in totals.iter_mut().filter(|total| !total.is_finite()) {
-        *total = f64::INFINITY;
-    }
-    for (own, (scaled, &i)) in scaled.chunks(order.len().max(1)).zip(&order).enumerate() {
-        // Scaled sums are above the diagonal.
-        for (&j, scaled) in order.iter().zip(scaled).skip(own + 1) {
-            let total = &mut totals[i.min(j) * n + i.max(j)];
-            if *total == f64::INFINITY {
-                *total = scaled / f64::from(SCALE).powi(2);
-            }
-        }
-    }
-}
-
-/// Adds the distances above the diagonal from the rows of a stripe to all rows behind them,
-/// compiled for each kind of processor.
-struct Accumulate<'a> {
-    rows: &'a [&'a [f32]],
-    /// The first row of the stripe.
-    first: usize,
-    /// What all rows are multiplied by.
-    scale: f32,
-    /// One row of totals for each row of the stripe.
-    totals: &'a mut [f64],
-}
-
-impl WithSimd for Accumulate<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let columns = self.rows.first().map_or(0, |row| row.len());
-        let mut scaled = vec![0.0; if self.scale == 1.0 { 0 } else { self.rows.len() * BLOCK }];
-        for start in (0..columns).step_by(BLOCK) {
-            let rows = self.rows.iter().map(|row| &row[start..columns.min(start + BLOCK)]);
-            let mut block: Vec<&[f32]> = Vec::with_capacity(self.rows.len());
-            if scaled.is_empty() {
-                block.extend(rows);
-            } else {
-                // A loop, so that it is compiled for the processor.
-                for (to, row) in scaled.chunks_mut(BLOCK).zip(rows) {
-                    block.push(times(self.scale, row, to));
-                }
-            }
-            let end = self.first + self.totals.len() / self.rows.len();
-            let tiles = Tiles { simd, rows: &block, first: self.first, end };
-            if S::F32_LANES == WIDE_LANES {
-                tiles.add::<WIDE_SIDE>(self.totals);
-            } else {
-                tiles.add::<SIDE>(self.totals);
-            }
-        }
-    }
-}
-
-/// Writes a row times `scale`, which is [`SCALE`] or [`ENLARGE`], to the beginning of `target`.
-#[inline(always)]
-fn times<'a>(scale: f32, row: &[f32], target: &'a mut [f32]) -> &'a [f32] {
-    let target = &mut target[..row.len()];
-    for (target, &value) in target.iter_mut().zip(row) {
-        *target = if scale > 1.0 { enlarged(value) } else { scale * value };
-    }
-    target
 }
 
 #[cfg(test)]
@@ -398,6 +303,24 @@ mod tests {
                     let same = (distances[[i, j]] - slow).abs() <= 1e-5 * slow;
                     assert!(same || slow.is_nan() && distances[[i, j]] == f64::INFINITY);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_huge_in_one_block_changes_no_digit_of_another() {
+        let mut updates = random(9, 2500);
+        for (row, column, value) in [(2, 1500, 1e30), (5, 1500, -2e30), (6, 3, f32::MAX)] {
+            updates[[row, column]] = value;
+        }
+        updates[[7, 2400]] = f32::NEG_INFINITY;
+        let distances = squared_distances(updates.view());
+        for i in 0..9 {
+            for j in (0..9).filter(|&j| j != i) {
+                let (a, b) = (updates.row(i), updates.row(j));
+                let slow = squared_distance(a.as_slice().unwrap(), b.as_slice().unwrap());
+                let same = (distances[[i, j]] - slow).abs() <= 2e-6 * slow;
+                assert!(same || slow == distances[[i, j]], "{i} {j}: {slow}");
             }
         }
     }
@@ -467,7 +390,7 @@ mod tests {
     fn huge_and_tiny_rows_keep_their_digits() {
         let updates = array![[1e30f32, 0.0], [-1e30, 0.0], [1e-30, 0.0], [3e-30, 0.0]];
         let distances = squared_distances(updates.view());
-        assert_eq!(f64::from(SCALE), 0.5f64.powi(96), "scaling changes no digit");
+        assert_eq!(Scale::Down.squared(), 0.5f64.powi(192), "scaling changes no digit");
         assert!((distances[[0, 1]] / 4e60 - 1.0).abs() < 1e-6);
         assert!((distances[[2, 3]] / 4e-60 - 1.0).abs() < 1e-6);
         assert!((distances[[1, 2]] / 1e60 - 1.0).abs() < 1e-6);

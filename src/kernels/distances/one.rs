@@ -1,5 +1,6 @@
 //! Distances of one row to others, for whoever tries many rows against the same.
 
+use super::stripe::Scale;
 use super::{MANY, SMALLEST, by_columns, squared_distances_apart, tiny_row};
 use crate::kernels::blocks;
 
@@ -13,7 +14,7 @@ pub fn squared_distances_to(row: &[f32], others: &[&[f32]]) -> Vec<f64> {
     rows.extend(others);
     assert!(rows.len() <= MANY, "distances among {} rows have other bits", rows.len());
     if !tiny_row(row) {
-        let totals = by_columns(&rows, 1, 1.0, blocks::shared(rows.len() * row.len()));
+        let totals = by_columns(&rows, 1, Scale::One, blocks::shared(rows.len() * row.len()));
         if totals[1..].iter().all(|total| (SMALLEST..f64::INFINITY).contains(total)) {
             return totals[1..].to_vec();
         }

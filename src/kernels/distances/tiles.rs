@@ -5,12 +5,14 @@
 
 use pulp::Simd;
 
+use super::stripe::{DOWN, Totals};
+
 /// Rows that are compared with all others before the next: as many as a cache holds of a block.
 const CHUNK: usize = 240;
 
-/// One block of columns of all rows.
+/// One block of columns of all rows, which are scaled down as they are read if `SCALED`.
 #[derive(Clone, Copy)]
-pub(super) struct Tiles<'a, S> {
+pub(super) struct Tiles<'a, S, const SCALED: bool> {
     pub(super) simd: S,
     pub(super) rows: &'a [&'a [f32]],
     /// The first row of the stripe.
@@ -19,10 +21,10 @@ pub(super) struct Tiles<'a, S> {
     pub(super) end: usize,
 }
 
-impl<S: Simd> Tiles<'_, S> {
+impl<S: Simd, const SCALED: bool> Tiles<'_, S, SCALED> {
     /// Adds what the block contributes to every pair `i < j` with i in the stripe.
     #[inline(always)]
-    pub(super) fn add<const SIDE: usize>(self, totals: &mut [f64]) {
+    pub(super) fn add<const SIDE: usize>(self, totals: &mut Totals<'_>) {
         let (n, end) = (self.rows.len(), self.end);
         for chunk in (self.first..n).step_by(CHUNK) {
             let chunk_end = n.min(chunk + CHUNK);
@@ -50,7 +52,7 @@ impl<S: Simd> Tiles<'_, S> {
     #[inline(always)]
     fn add_row_of_tiles<const R: usize, const SIDE: usize>(
         self,
-        totals: &mut [f64],
+        totals: &mut Totals<'_>,
         i: usize,
         j: usize,
         right: usize,
@@ -66,7 +68,7 @@ impl<S: Simd> Tiles<'_, S> {
 
     /// The pairs among rows `i..i + SIDE` themselves whose first is in the stripe.
     #[inline(always)]
-    fn add_corner<const SIDE: usize>(self, totals: &mut [f64], i: usize) {
+    fn add_corner<const SIDE: usize>(self, totals: &mut Totals<'_>, i: usize) {
         let end = self.rows.len().min(i + SIDE);
         if self.end >= end {
             return match end - i {
@@ -86,13 +88,13 @@ impl<S: Simd> Tiles<'_, S> {
 
     /// The pairs among rows `i..i + SIDE`, all at once.
     #[inline(always)]
-    fn add_triangle<const SIDE: usize>(self, totals: &mut [f64], i: usize) {
+    fn add_triangle<const SIDE: usize>(self, totals: &mut Totals<'_>, i: usize) {
         let Tiles { simd, rows, first, .. } = self;
         let length = rows[i].len() / S::F32_LANES;
         let rows: [_; SIDE] = std::array::from_fn(|r| split::<S>(rows[i + r], length));
         let mut sums = [[simd.splat_f32s(0.0); SIDE]; SIDE];
         for k in 0..length {
-            let values: [S::f32s; SIDE] = std::array::from_fn(|r| rows[r].0[k]);
+            let values: [S::f32s; SIDE] = std::array::from_fn(|r| self.read(rows[r].0[k]));
             for r in 0..SIDE {
                 for c in r + 1..SIDE {
                     let difference = simd.sub_f32s(values[r], values[c]);
@@ -103,30 +105,37 @@ impl<S: Simd> Tiles<'_, S> {
         for r in 0..SIDE {
             for c in r + 1..SIDE {
                 let at = (i - first + r) * self.rows.len() + i + c;
-                totals[at] += self.total(sums[r][c], rows[r].1, rows[c].1);
+                totals.add(at, self.total(sums[r][c], rows[r].1, rows[c].1));
             }
         }
+    }
+
+    /// Values as they take part.
+    #[inline(always)]
+    fn read(self, values: S::f32s) -> S::f32s {
+        if SCALED { self.simd.mul_f32s(values, self.simd.splat_f32s(DOWN)) } else { values }
     }
 
     /// What a register of sums and the rest of two rows come to.
     #[inline(always)]
     fn total(self, sums: S::f32s, a: &[f32], b: &[f32]) -> f64 {
-        let rest = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2));
+        let scale = if SCALED { DOWN } else { 1.0 };
+        let rest = a.iter().zip(b).map(|(a, b)| f64::from(a * scale - b * scale).powi(2));
         f64::from(self.simd.reduce_sum_f32s(sums)) + rest.sum::<f64>()
     }
 
     /// Adds the distances of rows `i..i + R` to rows `j..j + C`.
     #[inline(always)]
-    fn add_tile<const R: usize, const C: usize>(self, totals: &mut [f64], i: usize, j: usize) {
+    fn add_tile<const R: usize, const C: usize>(self, totals: &mut Totals<'_>, i: usize, j: usize) {
         let Tiles { simd, rows, first, .. } = self;
         let length = rows[i].len() / S::F32_LANES;
         let left: [_; R] = std::array::from_fn(|r| split::<S>(rows[i + r], length));
         let right: [_; C] = std::array::from_fn(|c| split::<S>(rows[j + c], length));
         let mut sums = [[simd.splat_f32s(0.0); C]; R];
         for k in 0..length {
-            let others: [S::f32s; C] = std::array::from_fn(|c| right[c].0[k]);
+            let others: [S::f32s; C] = std::array::from_fn(|c| self.read(right[c].0[k]));
             for r in 0..R {
-                let own = left[r].0[k];
+                let own = self.read(left[r].0[k]);
                 for c in 0..C {
                     let difference = simd.sub_f32s(own, others[c]);
                     sums[r][c] = simd.mul_add_f32s(difference, difference, sums[r][c]);
@@ -136,7 +145,7 @@ impl<S: Simd> Tiles<'_, S> {
         for r in 0..R {
             for c in 0..C {
                 let sum = self.total(sums[r][c], left[r].1, right[c].1);
-                totals[(i - first + r) * rows.len() + j + c] += sum;
+                totals.add((i - first + r) * rows.len() + j + c, sum);
             }
         }
     }
