@@ -22,7 +22,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, ArrayView2, Axis};
+use ndarray::{Array1, ArrayView2};
 use rand::seq::SliceRandom;
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
@@ -30,11 +30,11 @@ use serde::{Deserialize, Serialize};
 use super::centered_clipping::pulls;
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
-use crate::kernels::centres::squared_distances_to;
+use crate::kernels::centres::squared_distances_apart;
 use crate::kernels::cosines::cosine;
-use crate::kernels::means::weighted_sum_from;
+use crate::kernels::means::weighted_sum_apart_from;
 use crate::kernels::row_norms::each_row;
-use crate::vector::{as_slice, dot, norm};
+use crate::vector::{as_slice, dot, norm, slices_of};
 
 /// The catalog's row.
 pub(super) static ENTRY: Entry<dyn Aggregator, Claims> = Entry {
@@ -92,6 +92,8 @@ impl Aggregator for SequentialClipping {
         context: &mut Context<'_>,
     ) -> Result<Aggregate, AggregateError> {
         self.admits(updates.nrows(), context.byzantine)?;
+        let updates = updates.as_standard_layout();
+        let updates = updates.view();
         let (mut point, buckets) = match context.previous {
             Some(previous) => {
                 let point = previous.mapv(|value| if value.is_finite() { value } else { 0.0 });
@@ -106,11 +108,12 @@ impl Aggregator for SequentialClipping {
             }
             None => (Array1::zeros(updates.ncols()), self.cut(updates.nrows(), context)?),
         };
+        let all = slices_of(&updates);
         for bucket in buckets {
-            let rows = updates.select(Axis(0), &bucket);
-            let distances = squared_distances_to(rows.view(), as_slice(&point));
+            let rows: Vec<&[f32]> = bucket.iter().map(|&row| all[row]).collect();
+            let distances = squared_distances_apart(&rows, as_slice(&point));
             let (weights, own) = pulls(self.tau, &distances);
-            point = weighted_sum_from(rows.view(), &weights, as_slice(&point), own);
+            point = weighted_sum_apart_from(&rows, &weights, as_slice(&point), own);
         }
         Ok(Aggregate { vector: point, weights: None })
     }

@@ -9,6 +9,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::blocks;
 use super::prefetch::{self, LINE};
+use crate::vector::slices_of;
 
 /// Columns whose squares are summed before the partial sum joins the total.
 const BLOCK: usize = 1024;
@@ -40,21 +41,20 @@ const FUSING_LANES: usize = 4;
 /// # Panics
 /// If the point is not as long as a row.
 pub fn squared_distances_to(updates: ArrayView2<'_, f32>, point: &[f32]) -> Vec<f64> {
-    let (rows, columns) = updates.dim();
-    assert_eq!(point.len(), columns, "a point of another length than the rows");
-    let updates = updates.as_standard_layout();
-    let rows_of = Rows::new(updates.as_slice().expect("standard layout is contiguous"), columns);
-    let mut partial = vec![0.0; rows * columns.div_ceil(BLOCK)];
-    blocks::for_each(
-        &mut partial,
-        rows.max(1),
-        blocks::shared(rows * columns),
-        |block, partial| {
-            let point = &point[block * BLOCK..columns.min((block + 1) * BLOCK)];
-            Arch::new().dispatch(Distances { rows: rows_of, start: block * BLOCK, point, partial });
-        },
-    );
-    sum_of_blocks(&partial, rows)
+    squared_distances_apart(&slices_of(&updates.as_standard_layout().view()), point)
+}
+
+/// The same of rows that stand anywhere.
+pub fn squared_distances_apart(rows: &[&[f32]], point: &[f32]) -> Vec<f64> {
+    let (n, columns) = (rows.len(), point.len());
+    assert!(rows.iter().all(|row| row.len() == columns), "a point of another length than the rows");
+    let mut partial = vec![0.0; n * columns.div_ceil(BLOCK)];
+    blocks::for_each(&mut partial, n.max(1), blocks::shared(n * columns), |block, partial| {
+        let start = block * BLOCK;
+        let point = &point[start..columns.min(start + BLOCK)];
+        Arch::new().dispatch(Distances { rows, start, point, partial });
+    });
+    sum_of_blocks(&partial, n)
 }
 
 /// `Σ w_i x_i`, length d, and the squared distances of all rows to it.
@@ -71,8 +71,9 @@ pub fn weighted_sum_and_distances(
 ) -> (Array1<f32>, Vec<f64>) {
     let (rows, columns) = updates.dim();
     let updates = updates.as_standard_layout();
-    let all = Rows::new(updates.as_slice().expect("standard layout is contiguous"), columns);
-    let counted = weighted_rows(all, weights, extra);
+    let updates = updates.view();
+    let all = slices_of(&updates);
+    let counted = weighted_rows(&all, weights, extra);
     let mut sum = vec![0.0; columns];
     let mut partial = vec![0.0; rows * columns.div_ceil(BLOCK)];
     let shared = blocks::shared(rows * columns);
@@ -81,7 +82,7 @@ pub fn weighted_sum_and_distances(
         let start = block * BLOCK;
         let (rows, divisor, sum) = (counted.as_slice(), 1.0, &mut *point);
         Arch::new().dispatch(WeightedSum::<BLOCK> { rows, divisor, start, sum });
-        Arch::new().dispatch(Distances { rows: all, start, point, partial });
+        Arch::new().dispatch(Distances { rows: &all, start, point, partial });
     });
     (Array1::from(sum), sum_of_blocks(&partial, rows))
 }
@@ -92,11 +93,20 @@ pub(super) fn weighted_sum_with(
     weights: &[f64],
     extra: Option<(&[f32], f64)>,
 ) -> Array1<f32> {
-    let (rows, columns) = updates.dim();
+    let columns = updates.ncols();
     let updates = updates.as_standard_layout();
-    let all = Rows::new(updates.as_slice().expect("standard layout is contiguous"), columns);
-    let counted = weighted_rows(all, weights, extra);
-    let shared = blocks::shared(rows * columns);
+    weighted_sum_apart(&slices_of(&updates.view()), columns, weights, extra)
+}
+
+/// The same of rows of so many columns that stand anywhere.
+pub(super) fn weighted_sum_apart(
+    rows: &[&[f32]],
+    columns: usize,
+    weights: &[f64],
+    extra: Option<(&[f32], f64)>,
+) -> Array1<f32> {
+    let counted = weighted_rows(rows, weights, extra);
+    let shared = blocks::shared(rows.len() * columns);
     Array1::from(blocks::collected::<WIDE_BLOCK>((1, columns), shared, |_, block, sum| {
         let start = block * WIDE_BLOCK;
         let (rows, divisor) = (counted.as_slice(), 1.0);
@@ -104,30 +114,13 @@ pub(super) fn weighted_sum_with(
     }))
 }
 
-/// Rows that lie one behind the other.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    flat: &'a [f32],
-    columns: usize,
-}
-
-impl<'a> Rows<'a> {
-    fn new(flat: &'a [f32], columns: usize) -> Self {
-        Rows { flat, columns }
-    }
-
-    fn row(self, row: usize) -> &'a [f32] {
-        &self.flat[row * self.columns..(row + 1) * self.columns]
-    }
-}
-
 /// The rows that weigh anything, with their weights.
 fn weighted_rows<'a>(
-    rows: Rows<'a>,
+    rows: &[&'a [f32]],
     weights: &[f64],
     extra: Option<(&'a [f32], f64)>,
 ) -> Vec<(&'a [f32], f64)> {
-    let own = weights.iter().enumerate().map(|(row, &weight)| (rows.row(row), weight));
+    let own = weights.iter().enumerate().map(|(row, &weight)| (rows[row], weight));
     own.chain(extra).filter(|&(_, weight)| weight != 0.0).collect()
 }
 
@@ -244,7 +237,7 @@ fn add_line<const FUSED: bool>(row: &[f32], weight: f64, sums: &mut [f64]) {
 
 /// The partial squared distances of all rows in one block.
 struct Distances<'a> {
-    rows: Rows<'a>,
+    rows: &'a [&'a [f32]],
     start: usize,
     point: &'a [f32],
     partial: &'a mut [f64],
@@ -255,7 +248,7 @@ impl WithSimd for Distances<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        let block = |row: usize| &self.rows.row(row)[self.start..][..self.point.len()];
+        let block = |row: usize| &self.rows[row][self.start..][..self.point.len()];
         let (fours, rest) = self.partial.as_chunks_mut::<ROWS>();
         for (index, four) in fours.iter_mut().enumerate() {
             *four = distances(std::array::from_fn(|row| block(index * ROWS + row)), self.point);

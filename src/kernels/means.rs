@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use pulp::Arch;
 
 use super::blocks;
-use super::centres::{WIDE_BLOCK, WeightedSum, weighted_sum_with};
+use super::centres::{WIDE_BLOCK, WeightedSum, weighted_sum_apart, weighted_sum_with};
 
 /// Columns whose means take the place of rows at a time: with as many rows as are usual, the second
 /// cache holds them.
@@ -35,6 +35,19 @@ pub fn weighted_sum_from(
     weight: f64,
 ) -> Array1<f32> {
     weighted_sum_with(updates, weights, Some((extra, weight)))
+}
+
+/// The same of rows that stand anywhere.
+///
+/// # Panics
+/// If there are more weights than rows, or a row is of another length than `extra`.
+pub fn weighted_sum_apart_from(
+    rows: &[&[f32]],
+    weights: &[f64],
+    extra: &[f32],
+    weight: f64,
+) -> Array1<f32> {
+    weighted_sum_apart(rows, extra.len(), weights, Some((extra, weight)))
 }
 
 /// The mean of the rows of which the indices are given, length d.
