@@ -315,24 +315,27 @@ pub fn manifest(path: &Path) -> Result<serde_json::Value, RunError> {
         .map_err(|error| RunError::file(&path, std::io::Error::other(error)))
 }
 
-/// The accuracies that a finished run was found to have, by round.
-pub fn curve(path: &Path) -> Result<results::Curve, RunError> {
+/// The accuracies that a finished run was found to have, by round: of the worst honest node, and
+/// of the mean of the honest models if there is no coordinator.
+pub fn curves(path: &Path) -> Result<(results::Curve, results::Curve), RunError> {
     let path = path.join("rounds.csv");
     let fault = |error: csv::Error| RunError::file(&path, std::io::Error::other(error));
     let mut rows = csv::Reader::from_path(&path).map_err(fault)?;
-    let mut curve = results::Curve::new();
+    let (mut worst, mut averaged) = (results::Curve::new(), results::Curve::new());
     for row in rows.deserialize::<Evaluated>() {
         let row = row.map_err(fault)?;
-        curve.extend(row.test_accuracy.map(|accuracy| (row.round, accuracy)));
+        worst.extend(row.test_accuracy.map(|accuracy| (row.round, accuracy)));
+        averaged.extend(row.averaged_model_accuracy.map(|accuracy| (row.round, accuracy)));
     }
-    Ok(curve)
+    Ok((worst, averaged))
 }
 
-/// The columns of a round that a curve is made of.
+/// The columns of a round that curves are made of.
 #[derive(Deserialize)]
 struct Evaluated {
     round: u32,
     test_accuracy: Option<f64>,
+    averaged_model_accuracy: Option<f64>,
 }
 
 /// Removes a run, finished or not.

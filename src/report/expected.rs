@@ -4,7 +4,8 @@
 //! `expected.csv` has one row for each published number. Its columns are the swept keys that name
 //! a cell, by the short names of their values (an empty field names nothing), and
 //!
-//! - `metric`: `final`, `maximum` or `last_five`, of the accuracy's mean over seeds by round;
+//! - `metric`: `final`, `maximum` or `last_five`, of the accuracy's mean over seeds by round, or
+//!   `averaged_model`, the last accuracy of the mean of the honest models;
 //! - `over`: nothing, for one cell; `minimum over KEY`, `maximum over KEY` or `mean over KEY`, of
 //!   the metric of all cells that differ in that key; `A minus B over KEY`, of the two cells in
 //!   which it is A and B;
@@ -242,8 +243,9 @@ fn compared(expectation: &Expectation, results: &Results) -> Result<Comparison, 
                 other.run_id
             ));
         }
-        let curves: Vec<&Curve> = rows.iter().map(|row| &row.curve).collect();
-        let value = expectation.metric.of(&mean_curve(&curves));
+        let metric = expectation.metric;
+        let curves: Vec<&Curve> = rows.iter().map(|row| row.curve_of(metric)).collect();
+        let value = metric.of(&mean_curve(&curves));
         values.extend(value.map(|value| (name.clone(), value)));
     }
     Ok(Comparison {

@@ -46,7 +46,7 @@ impl Kept {
         };
         let rows: Vec<&ResultRow> = self.0.rows.iter().filter(named).collect();
         let [row] = rows[..] else { panic!("{} cells are {values:?}", rows.len()) };
-        statistic.of(&row.curve).unwrap()
+        statistic.of(row.curve_of(statistic)).unwrap()
     }
 
     /// The greatest accuracy of the cell with just this value, under an attack.

@@ -76,6 +76,7 @@ fn row(config: &str, cell: &Cell, summary: &Summary, folder: &Path) -> Result<Re
     let features = features.into_iter().flatten().filter_map(Value::as_str);
     let version = manifest.get("results_version").and_then(Value::as_u64).unwrap_or_default();
     let named = |(key, value): &(String, Value)| (key.clone(), label(value));
+    let (curve, averaged) = store::curves(folder)?;
     Ok(ResultRow {
         config: config.to_owned(),
         run_id: summary.run_id.clone(),
@@ -87,7 +88,8 @@ fn row(config: &str, cell: &Cell, summary: &Summary, folder: &Path) -> Result<Re
         cpu_features: features.collect::<Vec<_>>().join(" "),
         seconds: summary.seconds,
         final_digest: summary.final_digest.clone(),
-        curve: store::curve(folder)?,
+        curve,
+        averaged,
     })
 }
 

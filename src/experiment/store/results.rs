@@ -22,6 +22,10 @@ const AFTER: [&str; 6] =
 /// The column of all evaluations: `round:accuracy`, separated by spaces.
 const CURVE: &str = "evaluations";
 
+/// The same of the mean of the honest models; there if an experiment of the table has no
+/// coordinator.
+const AVERAGED: &str = "averaged_evaluations";
+
 /// One cell with one seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResultRow {
@@ -47,6 +51,18 @@ pub struct ResultRow {
     pub final_digest: String,
     /// The accuracy on the test set by round, of the worst honest node.
     pub curve: Curve,
+    /// The same of the mean of the honest models; empty where there is a coordinator.
+    pub averaged: Curve,
+}
+
+impl ResultRow {
+    /// The curve that a statistic is made of.
+    pub fn curve_of(&self, statistic: Statistic) -> &Curve {
+        match statistic {
+            Statistic::Final | Statistic::Maximum | Statistic::LastFive => &self.curve,
+            Statistic::AveragedModel => &self.averaged,
+        }
+    }
 }
 
 /// All rows of a table.
@@ -63,7 +79,8 @@ impl Results {
         let head = reader.headers().map_err(|error| error.to_string())?.clone();
         let known = |name: &str| {
             let statistic = Statistic::ALL.iter().any(|statistic| statistic.name() == name);
-            BEFORE.contains(&name) || AFTER.contains(&name) || name == CURVE || statistic
+            let curve = name == CURVE || name == AVERAGED;
+            BEFORE.contains(&name) || AFTER.contains(&name) || curve || statistic
         };
         let mut rows = Vec::new();
         for (index, record) in reader.records().enumerate() {
@@ -108,27 +125,36 @@ impl Results {
                 keys.push(key);
             }
         }
-        let statistics = Statistic::ALL.map(Statistic::name);
+        let averaged = self.rows.iter().any(|row| !row.averaged.is_empty());
+        let statistics = Statistic::ALL.into_iter();
+        let statistics: Vec<Statistic> =
+            statistics.filter(|&it| averaged || it != Statistic::AveragedModel).collect();
+        let names: Vec<&str> = statistics.iter().map(|statistic| statistic.name()).collect();
+        let curves: &[&str] = if averaged { &[CURVE, AVERAGED] } else { &[CURVE] };
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let head = BEFORE.iter().chain(&keys).chain(&statistics).chain(&AFTER).chain([&CURVE]);
+        let head = BEFORE.iter().chain(&keys).chain(&names).chain(&AFTER).chain(curves);
         let in_memory = "a table in memory can be written";
         writer.write_record(head).expect(in_memory);
         for row in &self.rows {
-            writer.write_record(fields(row, &keys)).expect(in_memory);
+            let mut fields = fields(row, &keys, &statistics);
+            if averaged {
+                fields.push(points(&row.averaged));
+            }
+            writer.write_record(fields).expect(in_memory);
         }
         let bytes = writer.into_inner().expect(in_memory);
         String::from_utf8(bytes).expect("texts make a text")
     }
 }
 
-fn fields(row: &ResultRow, keys: &[&str]) -> Vec<String> {
+fn fields(row: &ResultRow, keys: &[&str], statistics: &[Statistic]) -> Vec<String> {
     let mut fields = vec![row.config.clone(), row.run_id.clone(), row.seed.to_string()];
     for key in keys {
         let value = row.swept.iter().find(|(name, _)| name == key);
         fields.push(value.map(|(_, value)| value.clone()).unwrap_or_default());
     }
-    for statistic in Statistic::ALL {
-        let value = statistic.of(&row.curve);
+    for &statistic in statistics {
+        let value = statistic.of(row.curve_of(statistic));
         fields.push(value.map_or(String::new(), |value| format!("{value:.4}")));
     }
     fields.extend([
@@ -139,22 +165,31 @@ fn fields(row: &ResultRow, keys: &[&str]) -> Vec<String> {
         format!("{:.1}", row.seconds),
         row.final_digest.clone(),
     ]);
-    let points = row.curve.iter().map(|(round, value)| format!("{round}:{value}"));
-    fields.push(points.collect::<Vec<_>>().join(" "));
+    fields.push(points(&row.curve));
     fields
+}
+
+/// A curve as it is kept.
+fn points(curve: &Curve) -> String {
+    let points = curve.iter().map(|(round, value)| format!("{round}:{value}"));
+    points.collect::<Vec<_>>().join(" ")
+}
+
+/// What is kept in the column `name` as a curve.
+fn curve(name: &str, points: &str) -> Result<Curve, String> {
+    let point = |point: &str| {
+        let (round, value) = point
+            .split_once(':')
+            .ok_or_else(|| format!("`{name}` has `{point}` where round:accuracy was expected"))?;
+        Ok((number(name, round)?, number(name, value)?))
+    };
+    points.split_whitespace().map(point).collect()
 }
 
 fn row(cells: &BTreeMap<&str, &str>, swept: Vec<(String, String)>) -> Result<ResultRow, String> {
     let text = |name: &str| {
         let found = cells.get(name).map(|value| (*value).to_owned());
         found.ok_or_else(|| format!("there is no column `{name}`"))
-    };
-    let points = text(CURVE)?;
-    let point = |point: &str| {
-        let (round, value) = point
-            .split_once(':')
-            .ok_or_else(|| format!("`{CURVE}` has `{point}` where round:accuracy was expected"))?;
-        Ok::<_, String>((number(CURVE, round)?, number(CURVE, value)?))
     };
     Ok(ResultRow {
         config: text("config")?,
@@ -167,7 +202,8 @@ fn row(cells: &BTreeMap<&str, &str>, swept: Vec<(String, String)>) -> Result<Res
         cpu_features: text("cpu_features")?,
         seconds: number("seconds", &text("seconds")?)?,
         final_digest: text("final_digest")?,
-        curve: points.split_whitespace().map(point).collect::<Result<_, _>>()?,
+        curve: curve(CURVE, &text(CURVE)?)?,
+        averaged: curve(AVERAGED, cells.get(AVERAGED).copied().unwrap_or_default())?,
     })
 }
 
@@ -193,6 +229,7 @@ mod tests {
             seconds: 1.5,
             final_digest: "d1".to_owned(),
             curve: vec![(10, 0.25), (20, 0.5)],
+            averaged: Curve::new(),
         }
     }
 
@@ -205,6 +242,20 @@ mod tests {
         assert!(text.starts_with("config,run_id,seed,rule,attack,data,final,maximum,last_five,"));
         assert!(text.contains("10:0.25 20:0.5"), "{text}");
         assert_eq!(Results::read(&text).unwrap(), results);
+    }
+
+    #[test]
+    fn averaged_models_have_columns_where_there_are_any() {
+        let mut results = Results::default();
+        results.put(row("a.toml", "1", &[], 1));
+        assert!(!results.to_text().contains("averaged"));
+        let averaged = vec![(10, 0.5), (20, 0.75)];
+        results.put(ResultRow { averaged: averaged.clone(), ..row("b.toml", "2", &[], 1) });
+        let text = results.to_text();
+        assert!(text.starts_with("config,run_id,seed,final,maximum,last_five,averaged_model,"));
+        assert!(text.contains(",10:0.25 20:0.5,10:0.5 20:0.75\n"), "{text}");
+        assert_eq!(Results::read(&text).unwrap(), results);
+        assert_eq!(results.rows[1].curve_of(Statistic::AveragedModel), &averaged);
     }
 
     #[test]

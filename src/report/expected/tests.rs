@@ -18,6 +18,7 @@ fn row(rule: &str, attack: &str, seed: u64, accuracies: &[f64]) -> ResultRow {
         seconds: 1.0,
         final_digest: String::new(),
         curve: (1..).map(|index| 10 * index).zip(accuracies.iter().copied()).collect(),
+        averaged: (1..).map(|index| 10 * index).zip(accuracies.iter().map(|it| it / 2.0)).collect(),
     }
 }
 
@@ -46,6 +47,7 @@ fn one_cell_is_the_mean_of_its_seeds() {
     assert!((last.difference().unwrap() - 0.05).abs() < 1e-12);
     assert_eq!(only("krum,flip,maximum,,0.5,0.5,0.5,x").place(), Place::Inside);
     assert_eq!(only("krum,flip,last_five,,,0.44,,x").ours, Some(0.4375));
+    assert_eq!(only("krum,flip,averaged_model,,,0,1,x").ours, Some(0.25));
     let outside = only("krum,flip,last_five,,0.5,0.45,,x");
     assert_eq!(outside.place(), Place::Outside);
     assert_eq!(only("krum,flip,final,,,,0.4,x").place(), Place::Outside);
@@ -74,7 +76,7 @@ fn what_is_wrong_names_the_line_or_the_cells() {
     let wrong = |line: &str| read(&format!("{HEAD}{line}\n")).unwrap_err();
     assert_eq!(
         wrong("krum,flip,best,,0.5,0.4,0.6,x"),
-        "line 2: `metric` is `best`; there are final, maximum, last_five"
+        "line 2: `metric` is `best`; there are final, maximum, last_five, averaged_model"
     );
     assert_eq!(
         wrong("krum,flip,final,,half,0.4,0.6,x"),

@@ -12,11 +12,15 @@ pub enum Statistic {
     Maximum,
     /// The mean of the last five evaluations, or of all if there are fewer.
     LastFive,
+    /// The last evaluation of the mean of the honest models, which nobody need have: what is
+    /// published of networks without a coordinator.
+    AveragedModel,
 }
 
 impl Statistic {
     /// All of them, in the order of a table's columns.
-    pub const ALL: [Statistic; 3] = [Statistic::Final, Statistic::Maximum, Statistic::LastFive];
+    pub const ALL: [Statistic; 4] =
+        [Statistic::Final, Statistic::Maximum, Statistic::LastFive, Statistic::AveragedModel];
 
     /// Its name in tables.
     pub fn name(self) -> &'static str {
@@ -24,6 +28,7 @@ impl Statistic {
             Statistic::Final => "final",
             Statistic::Maximum => "maximum",
             Statistic::LastFive => "last_five",
+            Statistic::AveragedModel => "averaged_model",
         }
     }
 
@@ -32,11 +37,11 @@ impl Statistic {
         Statistic::ALL.into_iter().find(|statistic| statistic.name() == name)
     }
 
-    /// Its value, unless the curve is empty.
+    /// Its value of the curve that it is made of, unless that is empty.
     pub fn of(self, curve: &[(u32, f64)]) -> Option<f64> {
         let values = || curve.iter().map(|(_, value)| *value);
         match self {
-            Statistic::Final => values().next_back(),
+            Statistic::Final | Statistic::AveragedModel => values().next_back(),
             Statistic::Maximum => values().reduce(f64::max),
             Statistic::LastFive => {
                 let last: Vec<f64> = values().rev().take(5).collect();
@@ -69,6 +74,7 @@ mod tests {
             [0.1, 0.9, 0.2, 0.3, 0.4, 0.5, 0.6].into_iter().zip(1..).map(|(v, r)| (r, v)).collect();
         let of = |statistic: Statistic| statistic.of(&curve).unwrap();
         assert_eq!(of(Statistic::Final), 0.6);
+        assert_eq!(of(Statistic::AveragedModel), 0.6);
         assert_eq!(of(Statistic::Maximum), 0.9);
         // (0.2 + 0.3 + 0.4 + 0.5 + 0.6) / 5
         assert!((of(Statistic::LastFive) - 0.4).abs() < 1e-12);
