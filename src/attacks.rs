@@ -305,15 +305,28 @@ impl Debug for View<'_> {
 pub enum Crafted {
     /// One row per identity, shape `[identities, d]`.
     PerNode(Array2<f32>),
+    /// The same vector from each of so many identities, which is held once.
+    Same(Array1<f32>, usize),
     /// Nothing: every identity announces its absence.
     Silence,
 }
 
 impl Crafted {
     /// The same vector from every identity.
-    pub fn same(vector: &Array1<f32>, identities: usize) -> Self {
-        let row = vector.view().insert_axis(ndarray::Axis(0));
-        Crafted::PerNode(row.broadcast((identities, vector.len())).expect("one row").to_owned())
+    pub fn same(vector: Array1<f32>, identities: usize) -> Self {
+        Crafted::Same(vector, identities)
+    }
+
+    /// One row per identity, shape `[identities, d]`; `None` for silence.
+    pub fn per_node(self) -> Option<Array2<f32>> {
+        match self {
+            Crafted::PerNode(rows) => Some(rows),
+            Crafted::Same(vector, identities) => {
+                let row = vector.view().insert_axis(ndarray::Axis(0));
+                Some(row.broadcast((identities, vector.len())).expect("one row").to_owned())
+            }
+            Crafted::Silence => None,
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod mixing;
 mod panels;
 pub(crate) mod prefetch;
 pub mod product;
+pub(crate) mod quotients;
 pub mod row_norms;
 pub mod secant;
 pub mod shares;

@@ -117,7 +117,18 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 /// The Euclidean norm.
 pub fn norm(a: &[f32]) -> f64 {
-    dot(a, a).sqrt()
+    // Of two vectors each value would be read and widened twice.
+    sum_pairs(a, a, |a, _| f64::from(a) * f64::from(a)).sqrt()
+}
+
+/// The Euclidean norm, or the position of the first element that is NaN or infinite.
+pub fn finite_norm(a: &[f32]) -> Result<f64, usize> {
+    // In `f64` no sum of squares of finite elements overflows.
+    let norm = norm(a);
+    if norm.is_finite() {
+        return Ok(norm);
+    }
+    Err(first_not_finite(a).expect("finite elements have a finite norm"))
 }
 
 /// The squared Euclidean distance of two vectors of one length.
@@ -258,6 +269,9 @@ mod tests {
         values[2500] = f32::NEG_INFINITY;
         values[2600] = f32::NAN;
         assert_eq!(first_not_finite(&values), Some(2500));
+        assert_eq!(finite_norm(&values), Err(2500));
+        assert_eq!(finite_norm(&[3.0, 4.0]), Ok(5.0));
+        assert!(finite_norm(&[f32::MAX; 5000]).unwrap().is_finite());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use byzlab::attacks::{Crafted, View};
+use byzlab::attacks::View;
 use byzlab::catalog::Choice;
 use byzlab::like;
 use byzlab::memory::Memory;
@@ -52,10 +52,8 @@ fn send(name: &str, parameters: &BTreeMap<String, f64>, honest: &Array2<f32>) ->
         victim: None,
     };
     let mut rng = run_stream(1, Purpose::Attack);
-    match attack.craft(&view, &mut Memory::default(), &mut rng).unwrap() {
-        Crafted::PerNode(rows) => rows.row(0).to_owned(),
-        Crafted::Silence => panic!("expected one row, got silence"),
-    }
+    let crafted = attack.craft(&view, &mut Memory::default(), &mut rng).unwrap();
+    crafted.per_node().expect("nobody is silent").row(0).to_owned()
 }
 
 fn hold(name: &str, recorded: &str, count: usize) {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 
 use byzlab::aggregators::{self, Aggregator, Context};
-use byzlab::attacks::{Attack, Crafted, Defence, Heard, View};
+use byzlab::attacks::{Attack, Defence, Heard, View};
 use byzlab::catalog::Choice;
 use byzlab::like;
 use byzlab::memory::Memory;
@@ -158,10 +158,8 @@ impl Scene<'_> {
             defence: self.defence,
             victim: None,
         };
-        match attack.craft(&view, &mut self.memory, rng).unwrap() {
-            Crafted::PerNode(rows) => rows,
-            Crafted::Silence => panic!("expected rows, got silence"),
-        }
+        let crafted = attack.craft(&view, &mut self.memory, rng).unwrap();
+        crafted.per_node().expect("nobody is silent")
     }
 
     /// What the first identity sends.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use byzlab::attacks::{AttackError, CATALOG, Crafted, Defence, Victim, View};
+use byzlab::attacks::{AttackError, CATALOG, Defence, Victim, View};
 use byzlab::catalog::Choice;
 use byzlab::graph::Graph;
 use byzlab::memory::Memory;
@@ -173,10 +173,8 @@ impl Peers {
             }),
         };
         let mut rng = run_stream(1, Purpose::Attack);
-        let Crafted::PerNode(rows) = attack.value.craft(&view, &mut Memory::default(), &mut rng)?
-        else {
-            panic!("{} sent nothing", asked.name);
-        };
+        let crafted = attack.value.craft(&view, &mut Memory::default(), &mut rng)?;
+        let rows = crafted.per_node().expect("nobody is silent");
         assert_eq!(rows.nrows(), self.b);
         rows.rows().into_iter().for_each(|row| assert_eq!(row, rows.row(0)));
         Ok(rows.row(0).to_owned())

@@ -177,7 +177,7 @@ impl Attack for Adaptive {
             memory.set(&self.slot(view, view.round.0), kept);
         }
         let vector = best.into_iter().map(|value| value as f32).collect();
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

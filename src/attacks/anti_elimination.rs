@@ -103,7 +103,7 @@ impl Attack for AntiElimination {
         // Rows of a view may lie apart.
         let known = known.as_standard_layout();
         let vector = self.vector(known.view(), view.corrupted);
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

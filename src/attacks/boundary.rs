@@ -197,7 +197,7 @@ impl Attack for Boundary {
     ) -> Result<Crafted, AttackError> {
         let mean = means(ENTRY.name, view.known())?;
         let vector = self.vector(view, &mean).into_iter().map(|value| value as f32).collect();
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

@@ -160,9 +160,8 @@ impl Attack for ByzantineMean {
         let all = gathered(view, self.with_own);
         let heard = Heard::from(all.view());
         let seen = view.seeing(view.honest.is_some().then_some(&heard));
-        let mut rows = match self.inner.craft(&seen, memory, rng)? {
-            Crafted::PerNode(rows) => rows,
-            Crafted::Silence => return Ok(Crafted::Silence),
+        let Some(mut rows) = self.inner.craft(&seen, memory, rng)?.per_node() else {
+            return Ok(Crafted::Silence);
         };
         if rows.nrows() == 0 {
             return Ok(Crafted::PerNode(rows));

@@ -303,10 +303,8 @@ impl Attack for FangKrum {
         let signs = self.signs(view, &means)?;
         let lambda = self.lambda(view, &means, &signs);
         let first = signs.iter().map(|sign| (-lambda * sign) as f32).collect();
-        let mut sent = match Crafted::same(&first, view.identities.len()) {
-            Crafted::PerNode(sent) => sent,
-            Crafted::Silence => return Ok(Crafted::Silence),
-        };
+        let sent = Crafted::same(first, view.identities.len());
+        let mut sent = sent.per_node().expect("it is never silent");
         if self.radius > 0.0 {
             for mut row in sent.rows_mut().into_iter().skip(1) {
                 let away: Vec<f64> = row.iter().map(|_| rng.random::<f64>() - 0.5).collect();

@@ -57,7 +57,7 @@ impl Attack for Infinity {
     ) -> Result<Crafted, AttackError> {
         let value = if self.negative { f32::NEG_INFINITY } else { f32::INFINITY };
         let vector = Array1::from_elem(view.global.len(), value);
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

@@ -141,7 +141,7 @@ impl Attack for LittleIsEnough {
         let shift = self.shift(view)?;
         let rows = view.known_rows();
         let vector = shifted(ENTRY.name, &rows, shift, usize::from(self.sample))?;
-        Ok(Crafted::same(&vector.into(), view.identities.len()))
+        Ok(Crafted::same(vector.into(), view.identities.len()))
     }
 }
 

@@ -277,7 +277,7 @@ impl Attack for Mimic {
             return Err(AttackError::TooFewKnown { attack: ENTRY.name, needed: 1, got: 0 });
         }
         let row = self.target(view, memory, rng)?;
-        Ok(Crafted::same(&known.row(row).to_owned(), view.identities.len()))
+        Ok(Crafted::same(known.row(row).to_owned(), view.identities.len()))
     }
 }
 

@@ -8,13 +8,18 @@
 )]
 
 use ndarray::ArrayView2;
-use pulp::{Arch, NullaryFnOnce};
+use pulp::{Arch, Simd, WithSimd};
 
 use super::AttackError;
+use crate::kernels::prefetch;
+use crate::kernels::quotients::{Divisor, quotients};
 use crate::vector::slices_of;
 
 /// Columns whose sums stay in registers while row after row joins them.
 const BLOCK: usize = 16;
+
+/// How many columns ahead rows are asked for: the processor does not follow many by itself.
+const AHEAD: usize = 8 * BLOCK;
 
 /// The mean of each column, of at least one row.
 pub(super) fn means(
@@ -74,18 +79,18 @@ struct Means<'a> {
     means: &'a mut Vec<f64>,
 }
 
-impl NullaryFnOnce for Means<'_> {
+impl WithSimd for Means<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Means { rows, means } = self;
         let (whole, columns) = whole_blocks(rows);
         for start in (0..whole).step_by(BLOCK) {
-            means.extend_from_slice(&mean_block::<BLOCK>(rows, start));
+            means.extend_from_slice(&mean_block::<S, BLOCK>(simd, rows, start));
         }
         for column in whole..columns {
-            means.extend_from_slice(&mean_block::<1>(rows, column));
+            means.extend_from_slice(&mean_block::<S, 1>(simd, rows, column));
         }
     }
 }
@@ -98,19 +103,19 @@ struct Deviations<'a> {
     found: &'a mut Vec<f64>,
 }
 
-impl NullaryFnOnce for Deviations<'_> {
+impl WithSimd for Deviations<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Deviations { rows, means, lost, found } = self;
         let (whole, columns) = whole_blocks(rows);
         for start in (0..whole).step_by(BLOCK) {
             let means = means[start..].first_chunk().expect("a mean for each column");
-            found.extend_from_slice(&deviation_block::<BLOCK>(rows, start, means, lost));
+            found.extend_from_slice(&deviation_block::<S, BLOCK>(simd, rows, start, means, lost));
         }
         for (column, &mean) in (whole..columns).zip(&means[whole..]) {
-            found.extend_from_slice(&deviation_block::<1>(rows, column, &[mean], lost));
+            found.extend_from_slice(&deviation_block::<S, 1>(simd, rows, column, &[mean], lost));
         }
     }
 }
@@ -123,18 +128,18 @@ struct Shifted<'a> {
     vector: &'a mut Vec<f32>,
 }
 
-impl NullaryFnOnce for Shifted<'_> {
+impl WithSimd for Shifted<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Shifted { rows, shift, lost, vector } = self;
         let (whole, columns) = whole_blocks(rows);
         for start in (0..whole).step_by(BLOCK) {
-            vector.extend_from_slice(&shifted_block::<BLOCK>(rows, start, shift, lost));
+            vector.extend_from_slice(&shifted_block::<S, BLOCK>(simd, rows, start, shift, lost));
         }
         for column in whole..columns {
-            vector.extend_from_slice(&shifted_block::<1>(rows, column, shift, lost));
+            vector.extend_from_slice(&shifted_block::<S, 1>(simd, rows, column, shift, lost));
         }
     }
 }
@@ -147,23 +152,23 @@ fn whole_blocks(rows: &[&[f32]]) -> (usize, usize) {
 
 /// The means of the columns from `start` on, whose sums stay in registers.
 #[inline(always)]
-fn mean_block<const N: usize>(rows: &[&[f32]], start: usize) -> [f64; N] {
+fn mean_block<S: Simd, const N: usize>(simd: S, rows: &[&[f32]], start: usize) -> [f64; N] {
     let mut sums = [0.0f64; N];
     for row in rows {
+        prefetch::ahead(row, start + AHEAD);
         let row: &[f32; N] = row[start..].first_chunk().expect("rows of one length");
         for (sum, &value) in sums.iter_mut().zip(row) {
             *sum += f64::from(value);
         }
     }
-    for sum in &mut sums {
-        *sum /= rows.len() as f64;
-    }
+    divide(simd, &mut sums, rows.len());
     sums
 }
 
 /// The deviations of the columns from `start` on around their means.
 #[inline(always)]
-fn deviation_block<const N: usize>(
+fn deviation_block<S: Simd, const N: usize>(
+    simd: S,
     rows: &[&[f32]],
     start: usize,
     means: &[f64; N],
@@ -177,22 +182,35 @@ fn deviation_block<const N: usize>(
             *square += difference * difference;
         }
     }
-    for square in &mut squares {
-        *square = (*square / (rows.len() - lost) as f64).sqrt();
+    divide(simd, &mut squares, rows.len() - lost);
+    squares.map(f64::sqrt)
+}
+
+/// Divides sums, which are 0 or far from the smallest numbers, by how many were summed.
+#[inline(always)]
+fn divide<S: Simd>(simd: S, sums: &mut [f64], count: usize) {
+    let count = count as f64;
+    let divisor = Divisor::new(simd, count, 1.0 / count);
+    let (registers, rest) = S::as_mut_simd_f64s(sums);
+    for sums in registers {
+        *sums = quotients(simd, *sums, divisor);
     }
-    squares
+    for sum in rest {
+        *sum /= count;
+    }
 }
 
 /// The means of the columns from `start` on, each with so many deviations added.
 #[inline(always)]
-fn shifted_block<const N: usize>(
+fn shifted_block<S: Simd, const N: usize>(
+    simd: S,
     rows: &[&[f32]],
     start: usize,
     shift: f64,
     lost: usize,
 ) -> [f32; N] {
-    let means = mean_block::<N>(rows, start);
-    let deviations = deviation_block(rows, start, &means, lost);
+    let means = mean_block::<S, N>(simd, rows, start);
+    let deviations = deviation_block(simd, rows, start, &means, lost);
     let mut values = [0.0; N];
     for (value, (mean, deviation)) in values.iter_mut().zip(means.iter().zip(&deviations)) {
         *value = (mean + shift * deviation) as f32;

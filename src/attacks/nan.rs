@@ -51,7 +51,7 @@ impl Attack for NotANumber {
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
         let vector = Array1::from_elem(view.global.len(), f32::NAN);
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

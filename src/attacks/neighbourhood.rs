@@ -84,7 +84,7 @@ pub(super) fn pull(victim: &Victim<'_>, weights: &[f64]) -> Vec<f64> {
 /// The same message from every liar, rounded once. What `f32` cannot hold becomes its largest
 /// value: a peer refuses infinities, and the lie would be lost.
 pub(super) fn message(vector: impl IntoIterator<Item = f64>, liars: usize) -> Crafted {
-    Crafted::same(&rounded(vector), liars)
+    Crafted::same(rounded(vector), liars)
 }
 
 /// A message's vector, rounded once.

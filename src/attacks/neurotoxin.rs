@@ -178,9 +178,9 @@ impl Attack for Neurotoxin {
         let judged = self.judged(view, memory)?;
         let mut rows = match &self.inner {
             None => plain(ENTRY.name, view)?,
-            Some(inner) => match inner.craft(view, memory, rng)? {
-                Crafted::PerNode(rows) => rows,
-                Crafted::Silence => return Ok(Crafted::Silence),
+            Some(inner) => match inner.craft(view, memory, rng)?.per_node() {
+                Some(rows) => rows,
+                None => return Ok(Crafted::Silence),
             },
         };
         if let Some(judged) = judged {

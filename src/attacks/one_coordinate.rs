@@ -124,7 +124,7 @@ impl Attack for OneCoordinate {
             Some(factor) => factor,
             None => self.best(view, line)?,
         };
-        Ok(Crafted::same(&line.vector(factor), view.identities.len()))
+        Ok(Crafted::same(line.vector(factor), view.identities.len()))
     }
 }
 

@@ -11,5 +11,5 @@ pub(super) fn opposite(
 ) -> Result<Crafted, AttackError> {
     let means = means_of(attack, &view.known_rows())?;
     let vector = means.into_iter().map(|mean| (-factor * mean) as f32).collect();
-    Ok(Crafted::same(&vector, view.identities.len()))
+    Ok(Crafted::same(vector, view.identities.len()))
 }

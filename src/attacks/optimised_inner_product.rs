@@ -81,7 +81,7 @@ impl Attack for OptimisedInnerProduct {
         };
         let factor = self.search.best(|factor| trial.distance(line, scale(factor)));
         let vector = line.vector(scale(factor));
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

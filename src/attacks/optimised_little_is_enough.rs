@@ -88,7 +88,7 @@ impl Attack for OptimisedLittleIsEnough {
         let signed = |factor: f64| if self.negative { -factor } else { factor };
         let factor = self.search.best(|factor| trial.distance(line, signed(factor)));
         let vector = line.vector(signed(factor));
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::{Attack, AttackError, Crafted, Defence, Victim, View};
+use super::{Attack, AttackError, Defence, Victim, View};
 use crate::graph::{Graph, metropolis_weight};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
@@ -96,10 +96,8 @@ impl Peers {
     ) -> Result<Array2<f32>, AttackError> {
         let mut rng = run_stream(1, Purpose::Attack);
         self.with_view(node, defence, |view| {
-            match attack.craft(view, &mut Memory::default(), &mut rng)? {
-                Crafted::PerNode(rows) => Ok(rows),
-                Crafted::Silence => panic!("expected one row per identity, got silence"),
-            }
+            let crafted = attack.craft(view, &mut Memory::default(), &mut rng)?;
+            Ok(crafted.per_node().expect("one row per identity"))
         })
     }
 

@@ -182,7 +182,7 @@ impl Perturbation {
     pub(super) fn at(&self, gamma: f64, view: &View<'_>) -> Crafted {
         let pushed = self.means.iter().zip(&self.direction);
         let vector = pushed.map(|(mean, along)| (mean - gamma * along) as f32).collect();
-        Crafted::same(&vector, view.identities.len())
+        Crafted::same(vector, view.identities.len())
     }
 }
 

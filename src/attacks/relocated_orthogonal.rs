@@ -230,7 +230,7 @@ impl Attack for RelocatedOrthogonal {
         };
         let shift = self.direction(&towards);
         let vector = place.iter().zip(shift).map(|(place, shift)| (place + size * shift) as f32);
-        Ok(Crafted::same(&vector.collect(), view.identities.len()))
+        Ok(Crafted::same(vector.collect(), view.identities.len()))
     }
 }
 

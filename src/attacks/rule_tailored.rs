@@ -225,7 +225,7 @@ impl Attack for RuleTailored {
             }
         }
         let vector = best.1.unwrap_or_else(|| mean.iter().map(|&mean| mean as f32).collect());
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

@@ -121,7 +121,7 @@ impl Attack for SlowDrift {
         if share == 0.0 {
             return Ok(Crafted::PerNode(rows));
         }
-        let Crafted::PerNode(attack) = self.inner.craft(view, memory, rng)? else {
+        let Some(attack) = self.inner.craft(view, memory, rng)?.per_node() else {
             return Ok(Crafted::Silence);
         };
         rows.zip_mut_with(&attack, |row, &attack| {

@@ -172,6 +172,6 @@ mod tests {
         let second = craft(&other);
         assert_ne!(second, first);
         let fresh = other.craft(&Spectral::default(), 3, None).unwrap();
-        assert_eq!(second, Crafted::PerNode(fresh));
+        assert_eq!(second.per_node(), Some(fresh));
     }
 }

@@ -71,10 +71,8 @@ impl Stage<'_> {
         };
         self.round += 1;
         let mut rng = run_stream(1, Purpose::Attack);
-        match attack.craft(&view, &mut self.memory, &mut rng)? {
-            Crafted::PerNode(rows) => Ok(rows),
-            Crafted::Silence => panic!("expected one row per identity, got silence"),
-        }
+        let crafted = attack.craft(&view, &mut self.memory, &mut rng)?;
+        Ok(crafted.per_node().expect("one row per identity"))
     }
 }
 

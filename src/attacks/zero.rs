@@ -53,7 +53,7 @@ impl Attack for Zero {
         _rng: &mut dyn Rng,
     ) -> Result<Crafted, AttackError> {
         let vector = Array1::zeros(view.global.len());
-        Ok(Crafted::same(&vector, view.identities.len()))
+        Ok(Crafted::same(vector, view.identities.len()))
     }
 }
 

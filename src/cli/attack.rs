@@ -14,7 +14,7 @@ use self::against::Against;
 use super::aggregate::{lines, lists, table};
 use super::settings::{Setting, choose};
 use super::usage::Usage;
-use crate::attacks::{self, Attack, AttackError, Crafted, View};
+use crate::attacks::{self, Attack, AttackError, View};
 use crate::catalog::Member;
 use crate::like;
 use crate::memory::Memory;
@@ -176,10 +176,7 @@ fn craft(
         )),
         error => error.into(),
     })?;
-    match crafted {
-        Crafted::PerNode(rows) => Ok(rows),
-        Crafted::Silence => Err(Usage(format!("{} sends nothing", attack.name))),
-    }
+    crafted.per_node().ok_or_else(|| Usage(format!("{} sends nothing", attack.name)))
 }
 
 /// What `--json` prints.

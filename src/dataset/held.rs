@@ -123,6 +123,14 @@ impl Held {
         labels.push(self.labels[index]);
     }
 
+    /// Asks memory for the first line and the last of one sample, and with them for their pages.
+    fn find(&self, index: usize) {
+        match &self.values {
+            Readable::Numbers(numbers) => prefetch::ends(whole(&numbers.row(index))),
+            Readable::Bytes(bytes, _) => prefetch::ends(whole(&bytes.row(index))),
+        }
+    }
+
     /// Asks memory for one sample, which is going to be read.
     fn ask(&self, index: usize) {
         match &self.values {
@@ -156,6 +164,8 @@ enum Scaling {
     /// The same where products with the inverse of the deviation, mended once, are the very
     /// quotients: a division takes as long as a dozen products.
     Mended { mean: Vec<f32>, deviation: Vec<f32>, inverse: Vec<f32> },
+    /// The same where all values of a sample are scaled alike.
+    Alike { mean: f32, deviation: f32, inverse: f32 },
 }
 
 /// How many samples ahead memory is asked for one.
@@ -209,9 +219,14 @@ impl Scaling {
                 let inverse: Vec<f32> = deviation.iter().map(|deviation| 1.0 / deviation).collect();
                 // All channels there are stand in the first pixel.
                 let some = channels.min(features);
-                match can_be_mended(&mean[..some], &deviation[..some], &inverse[..some]) {
-                    true => Scaling::Mended { mean, deviation, inverse },
-                    false => Scaling::Standard { mean, deviation },
+                if !can_be_mended(&mean[..some], &deviation[..some], &inverse[..some]) {
+                    return Scaling::Standard { mean, deviation };
+                }
+                match (&mean[..some], &deviation[..some], &inverse[..some]) {
+                    (&[mean], &[deviation], &[inverse]) => {
+                        Scaling::Alike { mean, deviation, inverse }
+                    }
+                    _ => Scaling::Mended { mean, deviation, inverse },
                 }
             }
             Scale::Measured => unreachable!("what is measured is known before it is used"),
@@ -253,6 +268,12 @@ impl NullaryFnOnce for ReadBytes<'_> {
                     |(&byte, ((&mean, &deviation), &inverse))| {
                         mended(byte, mean, deviation, inverse)
                     },
+                ));
+            }
+            &Scaling::Alike { mean, deviation, inverse } => {
+                values.extend(bytes.iter().map(
+                    #[inline(always)]
+                    |&byte| mended(byte, mean, deviation, inverse),
                 ));
             }
         }
@@ -297,6 +318,10 @@ impl Shard {
     pub fn push(&self, places: &[usize], inputs: &mut Vec<f32>, labels: &mut Vec<u8>) {
         let index = |&place: &usize| self.indices.as_ref().map_or(place, |indices| indices[place]);
         inputs.reserve(places.len() * self.features());
+        // Where samples lie is looked up page by page: of several at once side by side.
+        for place in places {
+            self.held.find(index(place));
+        }
         // Samples lie anywhere: the first lines of each would be waited for.
         for place in places.iter().take(ASKED) {
             self.held.ask(index(place));
@@ -374,13 +399,13 @@ mod tests {
             scale.apply(&mut expected, 1, Stored::Bytes);
             let held = Held::new(Raw { values: Values::Bytes(every), labels: vec![0] }, &scale, 1);
             match &held.values {
-                Readable::Bytes(_, Scaling::Mended { .. }) => mended += 1,
+                Readable::Bytes(_, Scaling::Alike { .. }) => mended += 1,
                 _ => plain += 1,
             }
             assert_eq!(held.samples().inputs, expected, "{scale:?}");
         }
         let mnist = Scaling::new(&Scale::standard(0.1307, 0.3081), 1, 784);
-        mended *= u32::from(matches!(mnist, Scaling::Mended { .. }));
+        mended *= u32::from(matches!(mnist, Scaling::Alike { .. }));
         // A processor without fused operations divides.
         assert!(mended > 300 || matches!(Arch::new(), Arch::Scalar), "{mended} and {plain}");
     }

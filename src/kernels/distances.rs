@@ -23,7 +23,7 @@ use pulp::Arch;
 use self::stripe::{BLOCK, Scale, accumulate};
 use super::blocks;
 use super::row_norms::{ENLARGE, Largest, largest_of};
-use crate::vector::squared_distance;
+use crate::vector::{first_not_finite, squared_distance};
 
 /// Rows that one thread takes at a time where there are many; the sides divide it.
 const STRIPE: usize = 60;
@@ -69,8 +69,40 @@ pub fn squared_distances(updates: ArrayView2<'_, f32>) -> Array2<f64> {
     squared_distances_apart(&rows)
 }
 
-/// The same of rows that stand anywhere.
+/// The same of rows that stand anywhere. One that stands for several, as of colluders who send one
+/// vector, is compared with the others once.
 pub fn squared_distances_apart(rows: &[&[f32]]) -> Array2<f64> {
+    let (apart, places) = standing_apart(rows);
+    if apart.len() == rows.len() || rows.len() > MANY {
+        return squared_distances_between(rows);
+    }
+    let between = squared_distances_between(&apart);
+    let mut count = vec![0; apart.len()];
+    places.iter().for_each(|&place| count[place] += 1);
+    let finite = |place: usize| count[place] < 2 || first_not_finite(apart[place]).is_none();
+    let to_copies: Vec<f64> =
+        (0..apart.len()).map(|place| if finite(place) { 0.0 } else { f64::INFINITY }).collect();
+    Array2::from_shape_fn((rows.len(), rows.len()), |(i, j)| match places[i] == places[j] {
+        true if i != j => to_copies[places[i]],
+        _ => between[[places[i], places[j]]],
+    })
+}
+
+/// The rows that stand in different places, and which of them each row is.
+fn standing_apart<'a>(rows: &[&'a [f32]]) -> (Vec<&'a [f32]>, Vec<usize>) {
+    let mut apart: Vec<&[f32]> = Vec::with_capacity(rows.len());
+    let places = rows.iter().map(|row| {
+        let known = apart.iter().position(|known| std::ptr::eq(*known, *row));
+        known.unwrap_or_else(|| {
+            apart.push(row);
+            apart.len() - 1
+        })
+    });
+    let places = places.collect();
+    (apart, places)
+}
+
+fn squared_distances_between(rows: &[&[f32]]) -> Array2<f64> {
     let n = rows.len();
     let shared = blocks::shared(rows.iter().map(|row| row.len()).sum());
     let tiny = tiny(rows);
@@ -283,6 +315,20 @@ mod tests {
     fn by_hand() {
         let distances = squared_distances(array![[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]].view());
         assert_eq!(distances, array![[0.0, 25.0, 1.0], [25.0, 0.0, 18.0], [1.0, 18.0, 0.0]]);
+    }
+
+    #[test]
+    fn a_row_that_stands_for_several_has_the_distances_of_its_copies() {
+        for spoilt in [0.5, 1e20, f32::NAN] {
+            let mut updates = random(6, 3000);
+            updates[[4, 7]] = spoilt;
+            let view = updates.view();
+            let rows = crate::vector::slices_of(&view);
+            let order = [4, 1, 4, 0, 2, 4, 3, 5, 1];
+            let apart: Vec<&[f32]> = order.iter().map(|&row| rows[row]).collect();
+            let copies = updates.select(Axis(0), &order);
+            assert_eq!(squared_distances_apart(&apart), squared_distances(copies.view()));
+        }
     }
 
     #[test]

@@ -7,15 +7,14 @@
 //! a group leaves out, whatever they hold.
 
 pub(super) mod few;
-mod quotients;
 
 use ndarray::Array2;
 use pulp::{Arch, Simd, WithSimd};
 
 use self::few::{FEW, Recipe, WIDTH};
-use self::quotients::{Divisor, quotients};
 use super::blocks;
 use super::means::columns_of;
+use super::quotients::{Divisor, quotients};
 
 /// Columns that one thread takes at a time.
 const BLOCK: usize = 4096;

@@ -27,3 +27,9 @@ pub(crate) fn all<T>(values: &[T]) {
         ahead(values, place);
     }
 }
+
+/// Asks for the first line of `values` and for the last.
+pub(crate) fn ends<T>(values: &[T]) {
+    ahead(values, 0);
+    ahead(values, values.len().saturating_sub(1));
+}

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::node::{NodeId, Round};
-use crate::vector::first_not_finite;
+use crate::vector::{finite_norm, first_not_finite};
 
 /// A message that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,10 +99,21 @@ impl fmt::Display for Reason {
 
 /// Checks an update's length and values.
 pub fn admit(update: &[f32], expected: usize) -> Result<(), Reason> {
-    if update.len() != expected {
-        return Err(Reason::Length { expected, got: update.len() as u64 });
-    }
+    check_length(update, expected)?;
     first_not_finite(update).map_or(Ok(()), |position| Err(Reason::NotFinite { position }))
+}
+
+/// Checks the same, and finds the update's Euclidean norm in the same pass.
+pub fn measure(update: &[f32], expected: usize) -> Result<f64, Reason> {
+    check_length(update, expected)?;
+    finite_norm(update).map_err(|position| Reason::NotFinite { position })
+}
+
+fn check_length(update: &[f32], expected: usize) -> Result<(), Reason> {
+    match update.len() == expected {
+        true => Ok(()),
+        false => Err(Reason::Length { expected, got: update.len() as u64 }),
+    }
 }
 
 #[cfg(test)]
@@ -115,5 +126,8 @@ mod tests {
         assert_eq!(admit(&[1.0], 2), Err(Reason::Length { expected: 2, got: 1 }));
         assert_eq!(admit(&[1.0, f32::NAN], 2), Err(Reason::NotFinite { position: 1 }));
         assert_eq!(admit(&[f32::INFINITY, 0.0], 2), Err(Reason::NotFinite { position: 0 }));
+        for update in [&[3.0, 4.0][..], &[1.0], &[1.0, f32::NAN], &[f32::INFINITY, 0.0]] {
+            assert_eq!(measure(update, 2), admit(update, 2).map(|()| 5.0));
+        }
     }
 }

@@ -171,14 +171,11 @@ impl Adversary {
             let known = honest.as_ref().map_or(own.nrows(), |(_, rows)| rows.rows().len());
             let crafted =
                 self.run_attack(round, model, &active, own.view(), honest.as_ref(), &mut state);
-            let rows = match self.unless_starved(crafted, known)? {
-                Crafted::PerNode(rows) => rows,
-                Crafted::Silence => Array2::zeros((0, model.len())),
-            };
-            for (row, identity) in rows.rows().into_iter().zip(&active) {
+            let updates = updates(self.unless_starved(crafted, known)?);
+            for (update, identity) in updates.into_iter().zip(&active) {
                 let message = Message::Share {
                     round,
-                    update: Arc::new(row.to_owned()),
+                    update,
                     loss: losses.get(identity).copied().unwrap_or(0.0),
                     samples: self.settings.samples.get(identity).copied().unwrap_or(1),
                 };
@@ -274,6 +271,17 @@ impl Adversary {
             .attack
             .craft(&view, &mut state.memory, &mut rng)
             .map_err(|error| ProtocolError::Attack { round, error })
+    }
+}
+
+/// What each identity sends, as far as it sends anything.
+fn updates(crafted: Crafted) -> Vec<Shared> {
+    match crafted {
+        Crafted::PerNode(rows) => {
+            rows.rows().into_iter().map(|row| Arc::new(row.to_owned())).collect()
+        }
+        Crafted::Same(vector, identities) => vec![Arc::new(vector); identities],
+        Crafted::Silence => Vec::new(),
     }
 }
 
@@ -389,6 +397,24 @@ mod tests {
         assert!(adversary.step(tapped(2, 1, 1.0)).unwrap().is_empty());
         let actions = adversary.step(tapped(3, 1, 3.0)).unwrap();
         assert_eq!(said(&actions), [(0, Some(-2.0)), (1, Some(-2.0))]);
+    }
+
+    #[test]
+    fn what_all_of_them_say_is_held_once() {
+        let mut adversary = adversary("sign_flip", Knowledge::Omniscient, 0.0);
+        for event in [train(0, 1), train(1, 1), tapped(2, 1, 1.0)] {
+            adversary.step(event).unwrap();
+        }
+        let actions = adversary.step(tapped(3, 1, 3.0)).unwrap();
+        let updates: Vec<&Shared> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Send { message: Message::Share { update, .. }, .. } => Some(update),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(updates.len(), 2);
+        assert!(Arc::ptr_eq(updates[0], updates[1]));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::admission::admit;
+use super::admission::measure;
 use super::participation::Participation;
 use super::{Action, Message, Outcome, Reason, Refusal, SenderRecord};
 use crate::node::{NodeId, Roster, Round};
@@ -60,7 +60,8 @@ impl Rows {
 /// What an identity has answered.
 #[derive(Debug)]
 enum Answer {
-    Shared(Contribution),
+    /// With the norm of the update.
+    Shared(Contribution, f64),
     NotDrawn,
     Absent,
     Refused,
@@ -70,7 +71,7 @@ enum Answer {
 impl Answer {
     fn outcome(&self) -> Outcome {
         match self {
-            Answer::Shared(_) => Outcome::Shared,
+            Answer::Shared(..) => Outcome::Shared,
             Answer::NotDrawn => Outcome::NotDrawn,
             Answer::Absent => Outcome::Absent,
             Answer::Refused => Outcome::Refused,
@@ -221,15 +222,26 @@ impl Collection {
                 Ok(())
             }
             Message::Share { update, loss, samples, .. } => {
-                let admitted = admit(as_slice(&update), self.values);
-                let answer = match admitted {
-                    Ok(()) => Answer::Shared(Contribution { update, loss, samples }),
+                let measured = self.measure(from, &update);
+                let answer = match measured {
+                    Ok(norm) => Answer::Shared(Contribution { update, loss, samples }, norm),
                     Err(_) => Answer::Refused,
                 };
                 self.answers.insert(from, answer);
-                admitted
+                measured.map(|_| ())
             }
             _ => Err(Reason::WrongKind),
+        }
+    }
+
+    /// The norm of an update that is admitted. Colluders often send one vector, which is held once
+    /// where nothing was sent over a line, and next to each other.
+    fn measure(&self, from: NodeId, update: &Shared) -> Result<f64, Reason> {
+        match self.answers.range(..from).next_back() {
+            Some((_, Answer::Shared(before, norm))) if Arc::ptr_eq(&before.update, update) => {
+                Ok(*norm)
+            }
+            _ => measure(as_slice(update), self.values),
         }
     }
 
@@ -284,7 +296,7 @@ impl Collection {
     /// What an identity has shared.
     pub fn contribution(&self, node: NodeId) -> Option<&Contribution> {
         match self.answers.get(&node) {
-            Some(Answer::Shared(contribution)) => Some(contribution),
+            Some(Answer::Shared(contribution, _)) => Some(contribution),
             _ => None,
         }
     }
@@ -293,7 +305,8 @@ impl Collection {
     pub fn replace(&mut self, node: NodeId, contribution: Option<Contribution>) {
         match contribution {
             Some(contribution) => {
-                self.answers.insert(node, Answer::Shared(contribution));
+                let norm = norm(as_slice(&contribution.update));
+                self.answers.insert(node, Answer::Shared(contribution, norm));
             }
             None if self.contribution(node).is_some() => {
                 self.answers.insert(node, Answer::Refused);
@@ -317,14 +330,14 @@ impl Collection {
     pub fn records(&self, weights: &BTreeMap<NodeId, f32>) -> Vec<SenderRecord> {
         let record = |(&node, answer): (&NodeId, &Answer)| {
             let shared = match answer {
-                Answer::Shared(contribution) => Some(contribution),
+                Answer::Shared(contribution, norm) => Some((contribution, *norm)),
                 _ => None,
             };
             SenderRecord {
                 node,
                 outcome: answer.outcome(),
-                loss: shared.map(|shared| shared.loss),
-                norm: shared.map(|shared| norm(as_slice(&shared.update))),
+                loss: shared.map(|(contribution, _)| contribution.loss),
+                norm: shared.map(|(_, norm)| norm),
                 weight: weights.get(&node).copied(),
                 refusals: self.refusals(node),
             }
@@ -377,6 +390,23 @@ mod tests {
         let updates: Vec<&[f32]> = rows.updates.iter().map(|row| as_slice(row)).collect();
         assert_eq!(updates, [[1.0, 2.0], [3.0, 4.0]]);
         assert_eq!(rows.samples, [5, 5]);
+    }
+
+    #[test]
+    fn every_row_has_its_norm_whether_it_is_held_once_or_replaced() {
+        let mut collection = open(4);
+        let twice = share(1, &[3.0, 4.0]);
+        collection.take(NodeId(1), twice.clone()).unwrap();
+        collection.take(NodeId(2), twice).unwrap();
+        collection.take(NodeId(3), share(1, &[0.0, 2.0])).unwrap();
+        let other = collection.contribution(NodeId(3)).cloned();
+        let norms = |collection: &Collection| -> Vec<Option<f64>> {
+            let records = collection.records(&BTreeMap::new());
+            records.iter().map(|record| record.norm).collect()
+        };
+        assert_eq!(norms(&collection), [Some(5.0), Some(5.0), Some(2.0)]);
+        collection.replace(NodeId(1), other);
+        assert_eq!(norms(&collection), [Some(2.0), Some(5.0), Some(2.0)]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! and how far the outcome is from our default's.
 
 use byzlab::aggregators::{self, Aggregator as _, Context};
-use byzlab::attacks::{self, Crafted, View};
+use byzlab::attacks::{self, View};
 use byzlab::catalog::{Catalog, Choice};
 use byzlab::like::{self, Entry, Kind, Resolved};
 use byzlab::memory::Memory;
@@ -107,8 +107,10 @@ fn crafted(attack: &dyn attacks::Attack) -> Result<Vec<f32>, String> {
     };
     let mut rng = run_stream(1, Purpose::Attack);
     match attack.craft(&view, &mut Memory::default(), &mut rng) {
-        Ok(Crafted::PerNode(rows)) => Ok(rows.iter().copied().collect()),
-        Ok(Crafted::Silence) => Err("sends nothing".to_owned()),
+        Ok(crafted) => match crafted.per_node() {
+            Some(rows) => Ok(rows.iter().copied().collect()),
+            None => Err("sends nothing".to_owned()),
+        },
         Err(error) => Err(error.to_string()),
     }
 }

@@ -7,8 +7,8 @@
 use pulp::Simd;
 
 use super::Members;
-use super::quotients::{Divisor, quotients};
 use crate::kernels::blocks;
+use crate::kernels::quotients::{Divisor, quotients};
 
 /// Up to how many rows are few.
 pub(in crate::kernels) const FEW: usize = 128;

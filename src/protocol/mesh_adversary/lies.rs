@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use super::MeshAdversary;
-use crate::attacks::{AttackError, Crafted, Heard, Knowledge, Victim, View};
+use crate::attacks::{AttackError, Heard, Knowledge, Victim, View};
 use crate::graph::{Graph, metropolis_weight};
 use crate::memory::Memory;
 use crate::node::{NodeId, Round};
@@ -217,11 +217,10 @@ impl MeshAdversary {
     ) -> Result<Option<Array2<f32>>, ProtocolError> {
         let mut rng = stream(self.settings.seed, Purpose::Attack, view.round, node);
         match self.settings.attack.craft(view, memory, &mut rng) {
-            Ok(Crafted::PerNode(rows)) => Ok(Some(rows)),
+            Ok(crafted) => Ok(crafted.per_node()),
             // Where absences leave too little to work on, or a formula has nothing for so few, it
             // is silent.
-            Ok(Crafted::Silence)
-            | Err(AttackError::TooFewKnown { .. } | AttackError::NoShift { .. }) => Ok(None),
+            Err(AttackError::TooFewKnown { .. } | AttackError::NoShift { .. }) => Ok(None),
             Err(error) => Err(ProtocolError::Attack { round: view.round, error }),
         }
     }

@@ -8,7 +8,7 @@ const LANES: usize = 4;
 
 /// What is divided by.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Divisor<F> {
+pub(crate) struct Divisor<F> {
     count: F,
     negative: F,
     inverse: F,
@@ -17,7 +17,7 @@ pub(super) struct Divisor<F> {
 impl<F> Divisor<F> {
     /// A whole number below 2^20 and its inverse.
     #[inline(always)]
-    pub(super) fn new<S: Simd<f64s = F>>(simd: S, count: f64, inverse: f64) -> Self {
+    pub(crate) fn new<S: Simd<f64s = F>>(simd: S, count: f64, inverse: f64) -> Self {
         Divisor {
             count: simd.splat_f64s(count),
             negative: simd.splat_f64s(-count),
@@ -34,7 +34,7 @@ impl<F> Divisor<F> {
 /// closer than 2^-21 of a unit to where rounding turns (Markstein, Computation of elementary
 /// functions on the IBM RISC System/6000 processor, 1990).
 #[inline(always)]
-pub(super) fn quotients<S: Simd>(simd: S, sums: S::f64s, divisor: Divisor<S::f64s>) -> S::f64s {
+pub(crate) fn quotients<S: Simd>(simd: S, sums: S::f64s, divisor: Divisor<S::f64s>) -> S::f64s {
     if S::F64_LANES < LANES {
         return simd.div_f64s(sums, divisor.count);
     }
