@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(first_not_finite(&values), Some(2500));
         assert_eq!(finite_norm(&values), Err(2500));
         assert_eq!(finite_norm(&[3.0, 4.0]), Ok(5.0));
-        assert!(finite_norm(&[f32::MAX; 5000]).unwrap().is_finite());
+        assert!(finite_norm(&vec![f32::MAX; 5000]).unwrap().is_finite());
     }
 
     #[test]

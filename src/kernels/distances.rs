@@ -78,7 +78,9 @@ pub fn squared_distances_apart(rows: &[&[f32]]) -> Array2<f64> {
     }
     let between = squared_distances_between(&apart);
     let mut count = vec![0; apart.len()];
-    places.iter().for_each(|&place| count[place] += 1);
+    for &place in &places {
+        count[place] += 1;
+    }
     let finite = |place: usize| count[place] < 2 || first_not_finite(apart[place]).is_none();
     let to_copies: Vec<f64> =
         (0..apart.len()).map(|place| if finite(place) { 0.0 } else { f64::INFINITY }).collect();

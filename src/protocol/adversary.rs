@@ -280,7 +280,10 @@ fn updates(crafted: Crafted) -> Vec<Shared> {
         Crafted::PerNode(rows) => {
             rows.rows().into_iter().map(|row| Arc::new(row.to_owned())).collect()
         }
-        Crafted::Same(vector, identities) => vec![Arc::new(vector); identities],
+        Crafted::Same(vector, identities) => {
+            let vector = Arc::new(vector);
+            vec![vector; identities]
+        }
         Crafted::Silence => Vec::new(),
     }
 }
