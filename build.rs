@@ -1,6 +1,6 @@
 //! Generates the messages and services of `proto/` without protoc, and notes the commit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use prost::Message as _;
@@ -21,10 +21,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("cargo:rustc-link-arg-bins=-Wl,--icf=all");
     }
 
-    println!("cargo:rerun-if-changed=.git/HEAD");
+    println!("cargo:rerun-if-changed={}", moves_with_commits());
     println!("cargo:rustc-env=BYZLAB_COMMIT={}", commit().unwrap_or_else(|| "unknown".to_owned()));
     println!("cargo:rustc-env=BYZLAB_TARGET={}", std::env::var("TARGET")?);
     Ok(())
+}
+
+/// The file whose change means that another commit is built. `HEAD` alone names a branch and stays as
+/// it is; its log grows with every commit, at each of which a program for development would be built
+/// anew for nothing.
+#[allow(clippy::disallowed_methods, reason = "a build script reads what cargo tells it")]
+fn moves_with_commits() -> &'static str {
+    let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    if release && Path::new(".git/logs/HEAD").exists() { ".git/logs/HEAD" } else { ".git/HEAD" }
 }
 
 /// The commit that is built, where the source is a checkout.
