@@ -9,10 +9,10 @@
 //! can do: then it tells how much that bound leaves. It needs to know the rule, and costs as many
 //! runs of it as the search has tries.
 //!
-//! Where what the rule does levels off, as it does for the geometric median, `doubling` goes on as long
-//! as it sees any gain, and ends at the `z` where the digits of the aggregate end: rules here round
-//! to single precision, so a library that computes in double precision ends at a larger one, with an
-//! effect that is the same to six digits.
+//! Where what the rule does levels off, as it does for the geometric median, `doubling` goes on as
+//! long as it sees any gain, and ends at the `z` where the digits of the aggregate end: rules here
+//! round to single precision, so that a library that computes in double precision ends at a larger
+//! one, with an effect that is the same to six digits.
 //!
 //! Reference: Baruch et al., A Little Is Enough: Circumventing Defenses For Distributed Learning,
 //! Neural Information Processing Systems 2019; optimised as in Shejwalkar and Houmansadr, NDSS
