@@ -27,9 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The file whose change means that another commit is built. `HEAD` alone names a branch and stays as
-/// it is; its log grows with every commit, at each of which a program for development would be built
-/// anew for nothing.
+/// The file whose change means that another commit is built. `HEAD` alone names a branch and stays
+/// as it is; its log grows with every commit, at each of which a program for development would be
+/// built anew for nothing.
 #[allow(clippy::disallowed_methods, reason = "a build script reads what cargo tells it")]
 fn moves_with_commits() -> &'static str {
     let release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
