@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -21,7 +22,7 @@ use crate::runtime::door::{Door, INTRODUCTION, Strangers, Visitor};
 use crate::runtime::participant::{CONNECTION_WINDOW, STREAM_WINDOW};
 use crate::runtime::wire::proto::envelope::Body;
 use crate::runtime::wire::proto::exchange_server::{Exchange, ExchangeServer};
-use crate::runtime::wire::proto::{Envelope, Introduction, Received};
+use crate::runtime::wire::proto::{Envelope, Introduction, Welcome};
 use crate::runtime::wire::{Assembler, ENVELOPE_MAX};
 
 /// How long a neighbour that was told of a run earlier waits for this process to hear of it.
@@ -157,10 +158,12 @@ struct Service(Arc<Switchboard>);
 
 #[tonic::async_trait]
 impl Exchange for Service {
+    type DeliverStream = ReceiverStream<Result<Welcome, Status>>;
+
     async fn deliver(
         &self,
         request: Request<Streaming<Envelope>>,
-    ) -> Result<Response<Received>, Status> {
+    ) -> Result<Response<Self::DeliverStream>, Status> {
         let visitor = request.extensions().get::<Visitor>().cloned();
         let mut incoming = request.into_inner();
         let first = timeout(INTRODUCTION, incoming.message()).await;
@@ -174,30 +177,40 @@ impl Exchange for Service {
         if let Some(visitor) = visitor {
             visitor.prove(from);
         }
-        let mut assembler = Assembler::new(open.values);
-        loop {
-            let event = match incoming.message().await {
-                Ok(Some(envelope)) => match assembler.take(envelope) {
-                    Ok(None) => continue,
-                    Ok(Some(message)) if tap => Event::Tapped { from, message },
-                    Ok(Some(message)) => Event::Received { from, to, message },
-                    Err(_) if tap => continue,
-                    Err(reason) => Event::Garbled { from, reason },
-                },
-                Err(status) if is_senders_fault(&status) && !tap => {
-                    let reason = Reason::Malformed(status.message().to_owned());
-                    let _ = open.events.send(Heard::Event(Event::Garbled { from, reason })).await;
-                    break;
-                }
-                Ok(None) | Err(_) => break,
-            };
-            if open.events.send(Heard::Event(event)).await.is_err() {
-                return Ok(Response::new(Received {}));
-            }
-        }
-        let _ = open.events.send(Heard::Ended { from }).await;
-        Ok(Response::new(Received {}))
+        let (answers, replies) = mpsc::channel(1);
+        let _ = answers.try_send(Ok(Welcome {}));
+        tokio::spawn(async move {
+            hear(incoming, from, to, tap, &open).await;
+            drop(answers);
+        });
+        Ok(Response::new(ReceiverStream::new(replies)))
     }
+}
+
+/// Takes in what is said on a line until it ends, or the run does.
+async fn hear(mut incoming: Streaming<Envelope>, from: NodeId, to: NodeId, tap: bool, open: &Open) {
+    let mut assembler = Assembler::new(open.values);
+    loop {
+        let event = match incoming.message().await {
+            Ok(Some(envelope)) => match assembler.take(envelope) {
+                Ok(None) => continue,
+                Ok(Some(message)) if tap => Event::Tapped { from, message },
+                Ok(Some(message)) => Event::Received { from, to, message },
+                Err(_) if tap => continue,
+                Err(reason) => Event::Garbled { from, reason },
+            },
+            Err(status) if is_senders_fault(&status) && !tap => {
+                let reason = Reason::Malformed(status.message().to_owned());
+                let _ = open.events.send(Heard::Event(Event::Garbled { from, reason })).await;
+                break;
+            }
+            Ok(None) | Err(_) => break,
+        };
+        if open.events.send(Heard::Event(event)).await.is_err() {
+            return;
+        }
+    }
+    let _ = open.events.send(Heard::Ended { from }).await;
 }
 
 impl Service {
