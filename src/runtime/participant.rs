@@ -145,6 +145,7 @@ impl Attendance {
             match self.attend(&channel, &mut kept).await {
                 Ok(()) => return Ok(()),
                 Err(Broken::Final(error)) => return Err(error),
+                Err(Broken::Over) => return Ok(()),
                 Err(Broken::Lost(reason)) => {
                     tracing::warn!("{}: {reason}; trying to come back", self.seat);
                     channel = self.connect(self.patience).await?;
@@ -267,7 +268,12 @@ impl Attendance {
         kept: Kept,
         ended: mpsc::UnboundedSender<(String, Result<(), Broken>)>,
     ) {
-        let end = self.play(&run_id, channel, kept).await;
+        let end = match self.play(&run_id, channel, kept).await {
+            // A run that does not need this seat may be over before it comes. Its other runs go
+            // on.
+            Err(Broken::Over) => Ok(()),
+            end => end,
+        };
         let _ = ended.send((run_id, end));
     }
 
@@ -447,3 +453,6 @@ async fn input_closed() {
     });
     let _ = read.await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ use crate::runtime::RunError;
 pub(super) enum Broken {
     /// The connection is gone; it may come back.
     Lost(String),
+    /// The run that it wanted to take part in is over.
+    Over,
     /// Coming back would not help.
     Final(RunError),
 }
@@ -31,6 +33,7 @@ pub(super) fn broken(status: &Status) -> Broken {
         | Code::InvalidArgument => {
             Broken::fatal(format!("the coordinator refuses: {}", status.message()))
         }
+        Code::NotFound => Broken::Over,
         _ => Broken::Lost(status.message().to_owned()),
     }
 }
