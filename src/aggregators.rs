@@ -2,13 +2,16 @@
 
 mod bulyan;
 mod centered_clipping;
+mod chebyshev_clamp;
 mod clipped_clustering;
 mod comparative_gradient_elimination;
 mod covariance_filter;
 mod cover;
 mod divide_and_conquer;
+mod features;
 mod fedseca;
 mod filter_l2;
+mod fl_defender;
 mod fl_detector;
 mod flame;
 mod fltrust;
@@ -66,6 +69,7 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &pseudo_krum::ENTRY,
         &bulyan::ENTRY,
         &geometric_median::ENTRY,
+        &chebyshev_clamp::ENTRY,
         &centered_clipping::ENTRY,
         &sequential_clipping::ENTRY,
         &minimum_diameter::ENTRY,
@@ -85,6 +89,7 @@ pub static CATALOG: Catalog<dyn Aggregator, Claims> = Catalog {
         &robust_learning_rate::ENTRY,
         &fltrust::ENTRY,
         &foolsgold::ENTRY,
+        &fl_defender::ENTRY,
         &flame::ENTRY,
         &fl_detector::ENTRY,
     ],

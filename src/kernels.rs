@@ -11,6 +11,7 @@
 
 mod blocks;
 pub mod centres;
+pub mod clamped;
 pub mod columns;
 pub mod cosines;
 pub mod distances;

@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 const TOLERANCE: f64 = 2e-5;
 
 /// The files, the names whose chain they record, and how many calls each holds.
-const FILES: [(&str, &[&str], usize); 79] = [
+const FILES: [(&str, &[&str], usize); 82] = [
     ("byzfl.Average", &["byzfl.Average"], 12),
     ("byzfl.Median", &["byzfl.Median"], 12),
     ("byzfl.TrMean", &["byzfl.TrMean"], 40),
@@ -90,6 +90,9 @@ const FILES: [(&str, &[&str], usize); 79] = [
     ("more/fldetector.Krum", &["fldetector.Krum"], 24),
     ("more/crypto-ku.TrimmedMeanAbs", &["crypto-ku.TrimmedMeanAbs"], 26),
     ("more/crypto-ku.TrimmedMeanCapped", &["crypto-ku.TrimmedMeanCapped"], 26),
+    ("more/crypto-ku.TrimmedMeanPerfect", &["crypto-ku.TrimmedMeanPerfect"], 26),
+    ("more/crypto-ku.ChebyshevClamp", &["crypto-ku.ChebyshevClamp"], 28),
+    ("more/crypto-ku.FLDefender", &["crypto-ku.FLDefender"], 14),
     ("more/crypto-ku.MedianKrum", &["crypto-ku.MedianKrum"], 26),
     ("more/crypto-ku.Bulyan", &["crypto-ku.Bulyan"], 26),
     ("more/crypto-ku.CenteredClipThenTrimmedMean", &["crypto-ku.CenteredClipThenTrimmedMean"], 26),

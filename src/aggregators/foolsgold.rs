@@ -18,15 +18,16 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, CowArray, Ix2};
+use ndarray::{Array1, Array2, ArrayView2};
 use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::features::Features;
 use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::{ConfigError, Entry};
 use crate::kernels::cosines::cosines_of;
 use crate::kernels::means::weighted_sum;
-use crate::kernels::row_norms::{each_row_with, select_columns};
+use crate::kernels::row_norms::each_row_with;
 use crate::node::NodeId;
 
 /// The catalog's row.
@@ -85,19 +86,6 @@ struct FoolsGold {
     /// How many rounds are summed, once more than so many have been; before, only the round
     /// itself (default: all rounds, from the first on).
     window: Option<u32>,
-}
-
-/// Which coordinates are compared.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Features {
-    /// Those of the last layer, where it is known.
-    #[default]
-    Head,
-    /// All of them.
-    All,
-    /// These, counted from 0.
-    Listed(Vec<usize>),
 }
 
 /// Where the small number is added.
@@ -181,7 +169,7 @@ impl FoolsGold {
         updates: ArrayView2<'_, f32>,
         context: &mut Context<'_>,
     ) -> Result<Array2<f64>, AggregateError> {
-        let compared = self.compared(updates, context)?;
+        let compared = self.features.of(ENTRY.name, updates, context)?;
         let name = |sender: &NodeId| match self.window {
             None => format!("foolsgold: sum of {sender}"),
             Some(_) => format!("foolsgold: rounds of {sender}"),
@@ -205,27 +193,6 @@ impl FoolsGold {
             context.memory.set(&name(sender), kept);
         }
         Ok(cosines)
-    }
-
-    /// The coordinates that are compared.
-    fn compared<'a>(
-        &self,
-        updates: ArrayView2<'a, f32>,
-        context: &Context<'_>,
-    ) -> Result<CowArray<'a, f32, Ix2>, AggregateError> {
-        let columns = updates.ncols();
-        let head = context.head.clone().filter(|head| head.end <= columns).unwrap_or(0..columns);
-        match &self.features {
-            Features::Head => Ok(updates.slice_axis_move(Axis(1), head.into()).into()),
-            Features::All => Ok(updates.into()),
-            Features::Listed(listed) => match listed.iter().find(|&&feature| feature >= columns) {
-                None => Ok(select_columns(updates, listed).into()),
-                Some(feature) => {
-                    let message = format!("feature {feature} of updates with {columns} values");
-                    Err(AggregateError::Unfit { rule: ENTRY.name, message })
-                }
-            },
-        }
     }
 
     /// The weight of each row, within 0 and 1, from the cosines of what they summed up to.

@@ -11,6 +11,10 @@
 //! With `order = "magnitude"` the t values nearest to zero and the t farthest from it are dropped:
 //! f liars on one side of the honest values may then all be kept.
 //!
+//! An oracle (`told = "last"`) knows that the last f rows lie. It leaves them out and trims f
+//! honest values all the same, the `⌈f/2⌉` lowest and the `⌊f/2⌋` highest: what trimming costs
+//! where there is nobody to trim. It is no defence, since nobody tells a server who lies.
+//!
 //! With t >= f the error is bounded by `‖F(x) - m‖² <= κ σ²`, with m the mean and σ² the variance
 //! of the honest rows, and `κ = t / (n - f - t)`. For t = f this is `f / (n - 2f)`, and no rule
 //! can promise less.
@@ -72,6 +76,20 @@ pub(super) struct TrimmedMean {
     /// By what values are ranked: their `value` (default) or their `magnitude`, of equal ones the
     /// positive first.
     order: Order,
+    /// Who is known to lie: `nobody` (default), or the `last` f rows, which are left out before f
+    /// values of the rest are dropped.
+    told: Told,
+}
+
+/// Who is known to lie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Told {
+    /// Nobody: any rows may.
+    #[default]
+    Nobody,
+    /// The last f rows.
+    Last,
 }
 
 /// What becomes of values at the ends.
@@ -121,8 +139,19 @@ impl TrimmedMean {
                 Err(ConfigError::new("values ranked by magnitude have no nearest one to `cap` at")
                     .help("set order = \"value\", or outside = \"drop\""))
             }
+            _ if self.told == Told::Last && !self.is_plain() => {
+                Err(ConfigError::new("an oracle drops values and does nothing else")
+                    .help("leave out `fraction`, `excess`, `outside` and `order`"))
+            }
             _ => Ok(Arc::new(self)),
         }
+    }
+
+    /// Whether nothing but the oracle differs from the rule of the paper.
+    fn is_plain(&self) -> bool {
+        let TrimmedMean { fraction, excess, outside, order, told: _ } = self;
+        fraction.is_none()
+            && (*excess, *outside, *order) == (Excess::Refuse, Outside::Drop, Order::Value)
     }
 
     /// How many values are dropped at each end.
@@ -132,6 +161,11 @@ impl TrimmedMean {
             None if self.excess == Excess::Lower => byzantine.min(rows.saturating_sub(1) / 2),
             None => byzantine,
         }
+    }
+
+    /// Whether values at both ends are dropped, and nothing else is done.
+    fn only_drops(&self) -> bool {
+        (self.outside, self.order, self.told) == (Outside::Drop, Order::Value, Told::Nobody)
     }
 
     /// The mean of what is kept in every column, and of what takes the place of the rest if that
@@ -176,7 +210,7 @@ impl Aggregator for TrimmedMean {
     /// less than the liars, or values are not just dropped.
     fn error_bound(&self, rows: usize, byzantine: usize) -> Option<f64> {
         self.admits(rows, byzantine).ok()?;
-        if (self.outside, self.order) != (Outside::Drop, Order::Value) {
+        if !self.only_drops() {
             return None;
         }
         let dropped = self.dropped(rows, byzantine);
@@ -201,6 +235,12 @@ impl Aggregator for TrimmedMean {
         let rows = updates.len();
         self.admits(rows, context.byzantine)?;
         let dropped = self.dropped(rows, context.byzantine);
+        if self.told == Told::Last {
+            let (honest, high) = (rows - dropped, dropped / 2);
+            let ranks = dropped - high..honest - high;
+            let vector = summarise_ranks_apart(&updates[..honest], ranks, mean_of_rows);
+            return Ok(Aggregate { vector, weights: None });
+        }
         let mut vector = self.kept(updates, dropped);
         let previous = context.previous.filter(|_| self.outside == Outside::Previous);
         if let Some(previous) = previous {
@@ -220,7 +260,7 @@ impl Aggregator for TrimmedMean {
     }
 
     fn by_columns(&self) -> Option<&dyn ByColumns> {
-        ((self.outside, self.order) == (Outside::Drop, Order::Value)).then_some(self)
+        self.only_drops().then_some(self)
     }
 }
 
@@ -321,6 +361,19 @@ mod tests {
         assert_eq!(of(Outside::Previous, None), 7.0 / 3.0);
         assert!((of(Outside::Previous, Some(6.0)) - 19.0 / 5.0).abs() < 1e-6);
         assert!((of(Outside::Previous, Some(f32::NAN)) - 7.0 / 5.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_oracle_leaves_the_last_rows_out_and_trims_the_others() {
+        let oracle = TrimmedMean { told: Told::Last, ..TrimmedMean::default() };
+        let rows = array![[1.0], [2.0], [9.0], [4.0], [-3.0], [7.0], [1e9], [1e9], [1e9]];
+        // Of -3, 1, 2, 4, 7, 9 the two lowest and the highest go.
+        let result = aggregate_with(&oracle, &rows, 3, None).unwrap();
+        assert_eq!(result.vector, array![13.0 / 3.0]);
+        assert!(aggregate_with(&oracle, &rows, 5, None).is_err());
+        assert!(oracle.by_columns().is_none() && oracle.error_bound(9, 3).is_none());
+        let fraction = Some(0.1);
+        assert!(TrimmedMean { fraction, ..oracle }.checked().is_err());
     }
 
     #[test]

@@ -78,6 +78,27 @@ pub(super) static ENTRIES: &[Entry] = &[
         translate: |given| read(given, |given: Tolerance| Ok(given.with("outside = \"previous\""))),
     },
     Entry {
+        name: "crypto-ku.TrimmedMeanPerfect",
+        kind: Kind::Aggregator,
+        member: "trimmed_mean",
+        parameters: || schema_for!(Tolerance),
+        byzantine: None,
+        translate: |given| read(given, |given: Tolerance| Ok(given.with("told = \"last\""))),
+    },
+    Entry {
+        name: "crypto-ku.ChebyshevClamp",
+        kind: Kind::Aggregator,
+        member: "chebyshev_clamp",
+        parameters: || schema_for!(ChebyshevClamp),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: ChebyshevClamp| {
+                let deviations = number("k_sigma", given.k_sigma)?;
+                Ok(Translation::to(format!("deviations = {deviations}\nleast = 1e-8")))
+            })
+        },
+    },
+    Entry {
         name: "crypto-ku.MedianKrum",
         kind: Kind::Aggregator,
         member: "multi_krum",
@@ -159,6 +180,20 @@ pub(super) static ENTRIES: &[Entry] = &[
         },
     },
 ];
+
+/// Its clamp.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct ChebyshevClamp {
+    /// How many standard deviations from the mean a value may be.
+    k_sigma: f64,
+}
+
+impl Default for ChebyshevClamp {
+    fn default() -> Self {
+        ChebyshevClamp { k_sigma: 1.0 }
+    }
+}
 
 /// Its conventions for Krum; it asks for n >= 2f + 2.
 const KRUM: &str = "neighbours = \"paper\"\ndistance = \"squared\"\ntolerance = \"majority\"";

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 
 use super::super::{Entry, Kind, Translation, number, read};
+use crate::catalog::ConfigError;
 
 pub(in crate::like) static ENTRIES: &[Entry] = &[
     Entry {
@@ -65,6 +66,22 @@ pub(in crate::like) static ENTRIES: &[Entry] = &[
             })
         },
     },
+    Entry {
+        name: "crypto-ku.FLDefender",
+        kind: Kind::Aggregator,
+        member: "fl_defender",
+        parameters: || schema_for!(FlDefender),
+        byzantine: Some(0),
+        translate: |given| {
+            read(given, |given: FlDefender| match given.rounds {
+                1 => Ok(Translation::to("features = \"all\"")),
+                rounds => {
+                    let message = format!("`rounds` = {rounds}, and one is aggregated at a time");
+                    Err(ConfigError::new(message))
+                }
+            })
+        },
+    },
 ];
 
 /// No parameters.
@@ -111,5 +128,19 @@ struct FoolsGold {
 impl Default for FoolsGold {
     fn default() -> Self {
         FoolsGold { epsilon: 1e-5, memory_size: 1 }
+    }
+}
+
+/// Its FL-Defender.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct FlDefender {
+    /// How many rounds are aggregated: 1, and what senders gathered in those before is remembered.
+    rounds: u32,
+}
+
+impl Default for FlDefender {
+    fn default() -> Self {
+        FlDefender { rounds: 1 }
     }
 }
