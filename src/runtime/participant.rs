@@ -6,6 +6,7 @@
 
 mod apart;
 mod broken;
+mod lifeline;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
 use self::broken::{Broken, abort, broken, root};
+pub use self::lifeline::attend;
 use self::talk::{Heard, Talk, hear, hear_taps};
 use super::mesh::exchange::{self, Switchboard};
 use super::mesh::session::Judging;
@@ -423,35 +425,6 @@ fn step(mut part: Part, seat: Seat, event: Event) -> (Part, Result<Vec<Action>, 
         }
     }
     (part, actions)
-}
-
-/// Takes part until it is over; with `lifeline`, until standard input closes at the latest.
-pub fn attend(participation: Participation, lifeline: bool) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        // One for standard input, one for the machines: each thread more keeps memory of its own.
-        .max_blocking_threads(2)
-        .build()
-        .map_err(|error| RunError::Network(format!("no runtime to be had: {error}")))?;
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            ended = participation.run() => ended,
-            // Whoever started this process is gone, so nobody wants what it does.
-            () = input_closed(), if lifeline => Ok(()),
-        }
-    });
-    // A thread may be waiting for standard input: it is of no more use.
-    runtime.shutdown_background();
-    ended
-}
-
-/// Ends when standard input does.
-async fn input_closed() {
-    let read = spawn_blocking(|| {
-        let mut input = std::io::stdin().lock();
-        let _ = std::io::copy(&mut input, &mut std::io::sink());
-    });
-    let _ = read.await;
 }
 
 #[cfg(test)]
