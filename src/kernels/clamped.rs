@@ -48,7 +48,9 @@ impl WithSimd for Clamp<'_> {
         for row in rows() {
             centres.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        centres.iter_mut().for_each(|sum| *sum /= count.max(1.0));
+        for sum in &mut centres {
+            *sum /= count.max(1.0);
+        }
         for row in rows() {
             for ((square, centre), &value) in high.iter_mut().zip(&centres).zip(row) {
                 let apart = f64::from(value) - centre;

@@ -145,9 +145,8 @@ impl Attendance {
         let mut kept: BTreeMap<String, Kept> = BTreeMap::new();
         loop {
             match self.attend(&channel, &mut kept).await {
-                Ok(()) => return Ok(()),
+                Ok(()) | Err(Broken::Over) => return Ok(()),
                 Err(Broken::Final(error)) => return Err(error),
-                Err(Broken::Over) => return Ok(()),
                 Err(Broken::Lost(reason)) => {
                     tracing::warn!("{}: {reason}; trying to come back", self.seat);
                     channel = self.connect(self.patience).await?;
