@@ -1,12 +1,13 @@
 //! FL-Defender: who stands to the others in angles unlike most senders do, round after round,
 //! weighs little.
 //!
-//! Row i of the matrix of cosines between updates, its own taken as 0, says how sender i stands to
-//! everybody. Its columns are brought to mean 0 and deviation 1, and what is left is reduced to its
-//! two leading components. The cosine between a sender's two numbers and their median over all
-//! senders is added to what the sender has gathered so far. With `Q` the first quartile of what all
-//! have gathered, `w_i = max(0, g_i - Q) / max_j (g_j - Q)` and `F(x) = Σ w_i x_i / Σ w_i`. Where
-//! nobody stands out, all weigh alike.
+//! Row i of the matrix of cosines between updates, less 1 on the diagonal, says how sender i stands
+//! to everybody; an update without a direction has the cosine 0 to all, itself included. Its
+//! columns are brought to mean 0 and deviation 1, and what is left is reduced to its two leading
+//! components. The cosine between a sender's two numbers and their median over all senders is added
+//! to what the sender has gathered so far. With `Q` the first quartile of what all have gathered,
+//! `w_i = max(0, g_i - Q) / max_j (g_j - Q)` and `F(x) = Σ w_i x_i / Σ w_i`. Where nobody stands
+//! out, all weigh alike.
 //!
 //! Fails where liars are the ones who look alike: many that point the same way make the leading
 //! component their own, and the median is theirs as soon as they are half. A quarter of the senders
@@ -29,7 +30,7 @@ use super::{Aggregate, AggregateError, Aggregator, Claims, Context, Remembers};
 use crate::catalog::Entry;
 use crate::kernels::cosines::cosines;
 use crate::kernels::means::weighted_sum;
-use crate::kernels::row_norms::median;
+use crate::kernels::row_norms::{median, row_norms};
 use crate::kernels::shares;
 use crate::kernels::spectral::leading;
 
@@ -78,7 +79,7 @@ impl Aggregator for FlDefender {
     ) -> Result<Aggregate, AggregateError> {
         self.admits(updates.nrows(), context.byzantine)?;
         let compared = self.features.of(ENTRY.name, updates, context)?;
-        let scores = scores(cosines(compared.view(), 0.0));
+        let scores = scores(compared.view());
         let gathered: Vec<f64> = context
             .senders
             .iter()
@@ -96,9 +97,12 @@ impl Aggregator for FlDefender {
     }
 }
 
-/// How alike each sender is to the usual one, within -1 and 1, from the cosines between all.
-fn scores(mut cosines: Array2<f64>) -> Vec<f64> {
-    cosines.diag_mut().fill(0.0);
+/// How alike each sender is to the usual one, within -1 and 1.
+fn scores(rows: ArrayView2<'_, f32>) -> Vec<f64> {
+    let mut cosines = cosines(rows, 0.0);
+    for (own, norm) in cosines.diag_mut().iter_mut().zip(row_norms(rows)) {
+        *own = if norm > 0.0 && norm.is_finite() { 0.0 } else { -1.0 };
+    }
     for mut column in cosines.columns_mut() {
         let count = column.len() as f64;
         let mean = column.sum() / count;
@@ -265,7 +269,7 @@ mod tests {
     #[test]
     fn directions_that_are_none_of_their_own_are_left_out() {
         // On a line there are two ways to look, whoever is asked first.
-        let scores_of = |rows: Array2<f32>| scores(cosines(rows.view(), 0.0));
+        let scores_of = |rows: Array2<f32>| scores(rows.view());
         let some = scores_of(array![[1.0], [-2.0], [3.0], [-4.0], [5.0]]);
         let others = scores_of(array![[-4.0], [5.0], [1.0], [3.0], [-2.0]]);
         for (one, other) in [0, 1, 2, 3, 4].into_iter().zip([2, 4, 3, 0, 1]) {
