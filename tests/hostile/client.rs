@@ -74,7 +74,7 @@ impl Client {
             client.streaming(Request::new(ReceiverStream::new(said)), path, Raw).await
         })?;
         let handle = self.handle.clone();
-        Ok(Talk { handle, words, replies: replies.into_inner() })
+        Ok(Talk { handle, words, replies: replies.into_inner(), early: 0 })
     }
 }
 
@@ -102,18 +102,22 @@ pub(super) struct Talk {
     handle: Handle,
     words: mpsc::Sender<Bytes>,
     replies: Streaming<Envelope>,
+    /// How often it came before the run was open.
+    pub(super) early: u64,
 }
 
 impl Talk {
     /// Opens a conversation as an identity of the lab, once the run is open.
     pub(super) fn open(client: &Client, lab: &Lab, node: u32) -> Self {
         let deadline = Instant::now() + Duration::from_secs(30);
+        let mut early = 0;
         loop {
             match client.converse(Body::Hello(hello(lab, node))) {
                 Err(status) if status.code() == Code::NotFound && Instant::now() < deadline => {
+                    early += 1;
                     sleep(Duration::from_millis(20));
                 }
-                opened => return opened.unwrap(),
+                opened => return Talk { early, ..opened.unwrap() },
             }
         }
     }
